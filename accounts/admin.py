@@ -1,0 +1,41 @@
+"""Staff logins, API tokens and people in the back-office."""
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import ApiToken, StaffUser, WhatsAppUser
+from whatsbot.admin import ModelAdmin, ReadOnlyAdmin
+
+admin.site.unregister(Group)
+
+
+@admin.register(StaffUser)
+class StaffUserAdmin(UserAdmin, ModelAdmin):
+    """Logins, with the theme's forms."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    """Tokens are made by `manage.py create_api_token` and revoked by deleting them here."""
+
+    list_display = ("name", "token_key", "user", "created", "expiry")
+    fields = ("name", "token_key", "user", "created", "expiry")
+
+    def has_delete_permission(self, request: object, obj: object | None = None) -> bool:
+        """Deleting is revoking."""
+        return True
+
+
+@admin.register(WhatsAppUser)
+class WhatsAppUserAdmin(ReadOnlyAdmin):
+    """People on WhatsApp."""
+
+    list_display = ("__str__", "phone_number", "timezone", "timezone_source", "last_inbound_at")
+    list_filter = ("timezone_source",)
+    search_fields = ("phone_number", "whatsapp_id", "profile_name")

@@ -1,0 +1,75 @@
+"""Take the README's pictures of the simulator from a running server.
+
+    python docs/screenshots.py http://127.0.0.1:8000 admin PASSWORD
+
+Writes docs/images/simulator.png (a desktop) and docs/images/simulator-phone.png (360 pixels wide). It talks to the bot
+on two of the pretend phones; on a fresh server the pictures come out as in the README.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+IMAGES = Path(__file__).resolve().parent / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+PATIENCE = 30_000  # milliseconds
+
+TALKS = {
+    "gb": ("The landlord comes on Tuesday to look at the boiler",),
+    "us": (
+        "My sister's birthday is on 14 March",
+        "She likes _dark_ chocolate",
+        "When is my sister's birthday?",
+    ),
+}
+
+
+def main() -> None:
+    """Sign in, talk, take both pictures."""
+    parser = argparse.ArgumentParser(description="Take the README's pictures of the simulator.")
+    parser.add_argument("url", help="where the server is, as in http://127.0.0.1:8000")
+    parser.add_argument("username")
+    parser.add_argument("password")
+    arguments = parser.parse_args()
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        parser.error("no Chromium found")
+    IMAGES.mkdir(exist_ok=True)
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
+        page.goto(f"{arguments.url}/simulator")
+        page.get_by_label("Username").fill(arguments.username)
+        page.get_by_label("Password").fill(arguments.password)
+        page.keyboard.press("Enter")
+        page.locator("#phones").wait_for()
+        for phone, messages in TALKS.items():
+            page.locator(f"a[data-phone={phone}]").click()
+            page.locator(f"#log[data-phone={phone}]").wait_for()
+            for message in messages:
+                say(page, message)
+        page.locator(".message.theirs").last.hover()
+        page.locator(".message.theirs").last.get_by_role("button", name="Message details").click()
+        page.locator("#body").focus()
+        page.screenshot(path=IMAGES / "simulator.png")
+        page.set_viewport_size({"width": 360, "height": 700})
+        page.screenshot(path=IMAGES / "simulator-phone.png")
+        browser.close()
+
+
+def say(page: Page, message: str) -> None:
+    """Send a message and wait until its answer has come and been read."""
+    before = page.locator(".message.theirs").count()
+    page.locator("#body").fill(message)
+    page.locator("#body").press("Enter")
+    expect(page.locator(".message.theirs")).to_have_count(before + 1)
+    expect(page.locator(".message").last).to_have_attribute("data-status", "read")
+    expect(page.locator(".message.mine").last).to_have_attribute("data-status", "read")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Memories for programs: ``GET /memories``. A token or a staff login opens it."""
+
+from typing import Any
+
+import phonenumbers
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.generics import ListAPIView
+
+from accounts.models import WhatsAppUser
+from memories.models import Memory
+from memories.search import get_memories
+
+MAX_LIMIT = 200
+
+
+class MemorySerializer(serializers.ModelSerializer[Memory]):
+    """One memory as the API shows it; times in UTC."""
+
+    class Meta:
+        model = Memory
+        fields = (
+            "id",
+            "number",
+            "text",
+            "type",
+            "source",
+            "happened_at",
+            "event_start",
+            "event_end",
+            "created_at",
+        )
+
+
+class MemoryList(ListAPIView[Memory]):
+    """``GET /memories?whatsapp_number=+12025550123&limit=50``: one person's memories, newest first."""
+
+    serializer_class = MemorySerializer
+
+    def get_queryset(self) -> Any:
+        """The person's rows. 400 for a bad number or limit, 404 for somebody the bot has never seen."""
+        number = _read_number(self.request.query_params.get("whatsapp_number", ""))
+        limit = _read_limit(self.request.query_params.get("limit", "50"))
+        user = WhatsAppUser.objects.filter(phone_number=number).first()
+        if user is None:
+            raise NotFound("The bot has never heard from this number.")
+        return get_memories(user_id=user.id)[:limit]
+
+
+def _read_number(text: str) -> str:
+    """Any international spelling of a number as E.164."""
+    try:
+        parsed = phonenumbers.parse(text.strip().removeprefix("whatsapp:"))
+    except phonenumbers.NumberParseException:
+        raise ValidationError(
+            {"whatsapp_number": ["Give a number with its country, like +12025550123."]}
+        ) from None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _read_limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_LIMIT):
+        raise ValidationError({"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
+    return int(text)

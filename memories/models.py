@@ -1,0 +1,90 @@
+"""What is remembered, and which answers used it. Mem0 holds the vectors; these rows are the record."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from accounts.models import WhatsAppUser
+
+
+class Memory(models.Model):
+    """One thing a person wanted kept, word for word, with one Mem0 entry (``mem0_id``).
+
+    ``happened_at`` is when it was said; ``event_start``/``event_end`` (half-open) when it takes place, if it does.
+    ``number`` is the person's own count, shown as ``#7`` and never used again, so ``/forget 7`` cannot hit another.
+    """
+
+    class Source(models.TextChoices):
+        CHAT = "chat"
+        API = "api"
+        ADMIN = "admin"
+        IMPORT = "import"
+
+    class Type(models.TextChoices):
+        NOTE = "note"
+        PLACE = "place"
+
+    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="memories")
+    number = models.PositiveIntegerField()
+    raw_message = models.ForeignKey(
+        "messaging.RawMessage", null=True, blank=True, on_delete=models.CASCADE, related_name="memories"
+    )
+    tool_call = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Which step of the answer stored it; with the message, its identity.",
+    )
+    mem0_id = models.UUIDField(unique=True)
+    text = models.TextField()
+    type = models.CharField(max_length=16, choices=Type, default=Type.NOTE)
+    source = models.CharField(max_length=8, choices=Source, default=Source.CHAT)
+    happened_at = models.DateTimeField()
+    event_start = models.DateTimeField(null=True, blank=True)
+    event_end = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "memories"
+        constraints = (
+            models.UniqueConstraint(name="memory_number_once_per_user", fields=["user", "number"]),
+            models.UniqueConstraint(name="memory_once_per_tool_call", fields=["raw_message", "tool_call"]),
+            models.CheckConstraint(name="memory_has_text", condition=~Q(text="")),
+            models.CheckConstraint(
+                name="memory_from_chat_has_a_message",
+                condition=Q(source="chat", raw_message__isnull=False) & ~Q(tool_call="")
+                | Q(raw_message__isnull=True, tool_call="") & ~Q(source="chat"),
+            ),
+            models.CheckConstraint(
+                name="memory_event_is_a_range",
+                condition=Q(event_end=None) | Q(event_start__isnull=False, event_end__gt=F("event_start")),
+            ),
+        )
+        indexes = (
+            # Newest first: /list, the API, and "what did I say yesterday".
+            models.Index(name="memory_by_time", fields=["user", "-happened_at", "-id"]),
+        )
+
+    def __str__(self) -> str:
+        return f"#{self.number}"
+
+
+class Citation(models.Model):
+    """A memory an answer was made from, with its place among the findings."""
+
+    interaction = models.ForeignKey(
+        "messaging.Interaction", on_delete=models.CASCADE, related_name="citations"
+    )
+    memory = models.ForeignKey(Memory, on_delete=models.CASCADE, related_name="citations")
+    rank = models.PositiveSmallIntegerField(help_text="1 is the best.")
+    score = models.FloatField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="citation_once", fields=["interaction", "memory"]),
+            models.UniqueConstraint(name="citation_rank_once", fields=["interaction", "rank"]),
+            models.CheckConstraint(name="citation_rank_from_one", condition=Q(rank__gte=1)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rank}. in answer {self.interaction_id}"

@@ -1,0 +1,208 @@
+"""What came in, what was answered, what went out."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Length, Now
+from django.db.models.lookups import GreaterThan, LessThanOrEqual
+
+from accounts.models import WhatsAppUser
+
+
+class RawMessage(models.Model):
+    """One inbound message, whole, as Twilio posted it.
+
+    ::
+
+        received ──> answered      an Interaction holds the answer, OutboundMessage rows carry it
+            └──────> ignored       nothing to say: a reaction, an opt-out, a message of our own sender
+
+    ``message_sid`` is the idempotency key (contracts/twilio-whatsapp.md §1): Twilio repeats deliveries, and the
+    unique constraint, not a look beforehand, keeps the message one.
+    """
+
+    class Status(models.TextChoices):
+        RECEIVED = "received"
+        ANSWERED = "answered"
+        IGNORED = "ignored"
+
+    message_sid = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="raw_messages")
+    from_address = models.CharField(max_length=160)
+    to_address = models.CharField(max_length=160)
+    body = models.TextField(blank=True)
+    payload = models.JSONField(help_text="Every field of the webhook, as it came.")
+    status = models.CharField(
+        max_length=8, choices=Status, default=Status.RECEIVED, db_default=Status.RECEIVED
+    )
+    received_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(name="raw_message_has_a_sid", condition=~Q(message_sid="")),
+            models.CheckConstraint(
+                name="raw_message_status_known", condition=Q(status__in=["received", "answered", "ignored"])
+            ),
+        )
+        indexes = (
+            # A conversation, newest first: back-office and the assistant's context.
+            models.Index(name="raw_message_conversation", fields=["user", "-received_at"]),
+            # The sweep for messages nobody is working on.
+            models.Index(
+                name="raw_message_unanswered", fields=["received_at"], condition=Q(status="received")
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.message_sid
+
+
+class Interaction(models.Model):
+    """The turn that answers one raw message; the journal a killed worker resumes from.
+
+    The row appears when work begins and is finished by ``answered_at``. ``attempts`` counts beginnings, so that a
+    message which kills its worker every time ends in an apology instead of a loop.
+    """
+
+    class Kind(models.TextChoices):
+        SAVED = "saved"  # a statement was remembered
+        RECALLED = "recalled"  # a question was answered from memories
+        MISSED = "missed"  # a question found nothing
+        COMMAND = "command"
+        SMALL_TALK = "small_talk"  # a greeting, thanks: nothing to keep, nothing to find
+        UNREADABLE = "unreadable"  # a kind of message we cannot keep yet, said truthfully
+        APOLOGY = "apology"  # every attempt failed
+
+    raw_message = models.OneToOneField(RawMessage, on_delete=models.CASCADE, related_name="interaction")
+    kind = models.CharField(max_length=12, choices=Kind, blank=True)
+    answer = models.TextField(blank=True)
+    model = models.CharField(
+        max_length=100, blank=True, help_text="The language model that answered, if one did."
+    )
+    transcript = models.JSONField(
+        default=list, help_text="What was asked of the model and of its tools, in order."
+    )
+    input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(
+        max_length=200, blank=True, help_text="The kind of the last failure, without its text."
+    )
+    started_at = models.DateTimeField(db_default=Now())
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                name="interaction_answered_means_answer",
+                condition=Q(answered_at=None) | (~Q(answer="") & ~Q(kind="")),
+            ),
+            models.CheckConstraint(
+                name="interaction_answered_after_start",
+                condition=Q(answered_at=None) | Q(answered_at__gte=models.F("started_at")),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind or 'open'} answer to {self.raw_message_id}"
+
+
+class OutboundMessage(models.Model):
+    """One part of an answer on its way to the person.
+
+    ::
+
+        pending ──> sending ──> sent ──> delivered ──> read
+           ^           │          └──────────┴────────> failed
+           └───────────┴── the provider certainly did not take it, or the outcome was looked up
+
+    ``sending`` with nobody sending means the outcome is unknown (a cut connection, a killed worker): Twilio has no
+    idempotency key, so `messaging.delivery` finds out before anything is sent again (contracts §8). ``id`` travels in
+    the status callback's URL, which links SID and row even when the create call never answered.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        SENDING = "sending"
+        SENT = "sent"
+        DELIVERED = "delivered"
+        READ = "read"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    interaction = models.ForeignKey(Interaction, on_delete=models.CASCADE, related_name="outbound_messages")
+    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="outbound_messages")
+    part = models.PositiveSmallIntegerField(help_text="1, 2, … of one answer.")
+    to_address = models.CharField(max_length=160)
+    from_address = models.CharField(max_length=160)
+    body = models.TextField()
+    status = models.CharField(max_length=9, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    twilio_sid = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    error_code = models.PositiveIntegerField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    attempted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the running or last send began."
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="outbound_one_row_per_part", fields=["interaction", "part"]),
+            models.CheckConstraint(
+                name="outbound_status_known",
+                condition=Q(status__in=["pending", "sending", "sent", "delivered", "read", "failed"]),
+            ),
+            models.CheckConstraint(
+                name="outbound_sent_means_sid",
+                condition=Q(status__in=["pending", "sending", "failed"]) | Q(twilio_sid__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="outbound_body_fits",
+                condition=Q(GreaterThan(Length("body"), 0)) & Q(LessThanOrEqual(Length("body"), 1600)),
+            ),
+            models.CheckConstraint(name="outbound_part_from_one", condition=Q(part__gte=1)),
+            models.CheckConstraint(
+                name="outbound_sending_since", condition=~Q(status="sending") | Q(attempted_at__isnull=False)
+            ),
+        )
+        indexes = (
+            # The sweep for sends nobody is working on.
+            models.Index(
+                name="outbound_unfinished",
+                fields=["created_at"],
+                condition=Q(status__in=["pending", "sending"]),
+            ),
+            models.Index(name="outbound_by_user", fields=["user", "-created_at"]),
+        )
+
+    def __str__(self) -> str:
+        return f"part {self.part} of answer {self.interaction_id}"
+
+
+class DeliveryEvent(models.Model):
+    """One status callback of Twilio's, kept once however often it comes (contracts §5).
+
+    A callback may come before the create call has returned, or without our tag: it waits here under its SID until the
+    row learns that SID.
+    """
+
+    twilio_sid = models.CharField(max_length=64)
+    status = models.CharField(max_length=32, help_text="Twilio's own word.")
+    outbound_message = models.ForeignKey(
+        OutboundMessage, null=True, blank=True, on_delete=models.CASCADE, related_name="delivery_events"
+    )
+    error_code = models.PositiveIntegerField(null=True, blank=True)
+    received_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="delivery_event_once", fields=["twilio_sid", "status"]),
+            models.CheckConstraint(name="delivery_event_has_a_sid", condition=~Q(twilio_sid="")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.twilio_sid} {self.status}"

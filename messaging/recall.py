@@ -1,0 +1,135 @@
+"""The assistant that needs no language model: keeps statements, answers questions from what was kept.
+
+It never makes anything up: an answer quotes memories word for word with their date, or says that nothing fits.
+"""
+
+from memories.dates import LocalDays, format_day, format_range
+from memories.models import Memory
+from memories.search import ALWAYS, Hit, get_memories, search_memories
+from memories.store import store_memory
+from memories.time_phrases import find_time_phrase
+from messaging.answers import Answer, Turn, shorten
+from messaging.models import Interaction
+from messaging.understanding import Kind, classify, search_terms, strip_request
+
+Is = Interaction.Kind
+# Cosine similarities of multilingual-e5-small crowd together near 0.8, whatever the texts: pairs that belong together
+# lie between 0.81 and 0.90, others between 0.78 and 0.85. tests/messaging/test_recall.py holds the pairs.
+SURE = 0.86
+SURE_WITH_A_WORD = 0.80
+UNSURE = 0.82
+# Other findings are named only if they are nearly as good as the best.
+ALSO_WITHIN = 0.03
+ALSO = 2
+LISTED = 10
+
+GREETING = "Hi! Tell me anything you want to remember, or ask me about it. Send /help to see how."
+UNREADABLE = "I can't read this kind of message yet, only text and places. Nothing was saved."
+MEDIA = "I can't keep pictures, voice notes or files yet."
+
+
+def answer_from_memories(turn: Turn) -> Answer:
+    """Remember a statement, answer a question, say truthfully what cannot be done. Raises ProviderError."""
+    content = turn.content
+    if content.place is not None:
+        return _save_place(turn)
+    if content.media_types:
+        return _keep_caption(turn)
+    kind = classify(content.text)
+    if kind is Kind.EMPTY:
+        return Answer(kind=Is.UNREADABLE, text=UNREADABLE)
+    if kind is Kind.GREETING:
+        return Answer(kind=Is.SMALL_TALK, text=GREETING)
+    if kind is Kind.QUESTION:
+        return _recall(turn)
+    memory = _save(turn, text=strip_request(content.text), type=Memory.Type.NOTE)
+    return Answer(kind=Is.SAVED, text=f"Saved as #{memory.number}. Ask me about it any time.")
+
+
+def _save(turn: Turn, *, text: str, type: Memory.Type) -> Memory:
+    memory, _ = store_memory(
+        raw_message_id=turn.raw_message_id,
+        user_id=turn.user.id,
+        tool_call="recall",
+        text=text,
+        type=type,
+        happened_at=turn.now,
+    )
+    return memory
+
+
+def _save_place(turn: Turn) -> Answer:
+    place = turn.content.place
+    assert place is not None
+    named = ", ".join(part for part in (turn.content.text, place.label, place.address) if part) or "A place"
+    memory = _save(turn, text=f"{named} ({place.latitude}, {place.longitude})", type=Memory.Type.PLACE)
+    return Answer(kind=Is.SAVED, text=f"Saved the place as #{memory.number}.")
+
+
+def _keep_caption(turn: Turn) -> Answer:
+    if classify(turn.content.text) is Kind.EMPTY:
+        return Answer(kind=Is.UNREADABLE, text=f"{MEDIA} Nothing was saved.")
+    memory = _save(turn, text=turn.content.text, type=Memory.Type.NOTE)
+    return Answer(kind=Is.SAVED, text=f"{MEDIA} I saved the text as #{memory.number}.")
+
+
+def _recall(turn: Turn) -> Answer:
+    question = turn.content.text
+    phrase = find_time_phrase(question, today=turn.now.astimezone(turn.zone).date())
+    days = phrase.days if phrase else None
+    within = days.to_utc(turn.zone) if days else ALWAYS
+    terms = search_terms(phrase.rest if phrase else question)
+    if not terms and days:
+        return _recall_days(turn, days)
+    result = search_memories(user_id=turn.user.id, query=question, terms=terms, within=within)
+    sure = [hit for hit in result.hits if _is_sure(hit)]
+    hits = [hit for hit in sure if hit.score >= sure[0].score - ALSO_WITHIN][: 1 + ALSO]
+    if hits:
+        best, *others = hits
+        lines = [_quote(turn, best), *(f"Also, {_lower(_quote(turn, other))}" for other in others)]
+        return Answer(kind=Is.RECALLED, text="\n".join(lines), used=hits)
+    unsure = [hit for hit in result.hits if hit.similarity is not None and hit.similarity >= UNSURE][:1]
+    if unsure:
+        text = f"I'm not sure, but this may be it. {_quote(turn, unsure[0])}"
+        return Answer(kind=Is.RECALLED, text=text, used=unsure)
+    return Answer(kind=Is.MISSED, text=_miss(turn, days))
+
+
+def _is_sure(hit: Hit) -> bool:
+    if hit.similarity is None:
+        return bool(hit.shared_words)
+    return hit.similarity >= (SURE_WITH_A_WORD if hit.shared_words else SURE)
+
+
+def _recall_days(turn: Turn, days: LocalDays) -> Answer:
+    """A question about days and nothing else: everything said then, oldest first."""
+    rows = get_memories(user_id=turn.user.id, within=days.to_utc(turn.zone))
+    newest = list(rows[:LISTED])
+    if not newest:
+        return Answer(kind=Is.MISSED, text=_miss(turn, days))
+    lines = [f"What you told me {_range(turn, days)}:"]
+    lines += [
+        f"• {format_day(row.happened_at, zone=turn.zone, now=turn.now)}: {shorten(row.text)}"
+        for row in reversed(newest)
+    ]
+    hits = [Hit(memory=row, score=1.0, similarity=None, shared_words=frozenset()) for row in newest]
+    return Answer(kind=Is.RECALLED, text="\n".join(lines), used=hits)
+
+
+def _quote(turn: Turn, hit: Hit) -> str:
+    day = format_day(hit.memory.happened_at, zone=turn.zone, now=turn.now)
+    return f'{day} you told me: "{hit.memory.text}"'
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _range(turn: Turn, days: LocalDays) -> str:
+    return format_range(days, today=turn.now.astimezone(turn.zone).date())
+
+
+def _miss(turn: Turn, days: LocalDays | None) -> str:
+    if days:
+        return f"I found nothing about that {_range(turn, days)}."
+    return "I found nothing about that in what you told me."

@@ -1,0 +1,109 @@
+"""Jobs: id in, one call. Names and arguments are stored in the queue, so they stay as they are."""
+
+import logging
+import traceback
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.utils import timezone
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Job
+
+from messaging import delivery, turns
+from messaging.inbound import PROCESS_MESSAGE, enqueue_message, get_abandoned_messages
+
+log = logging.getLogger(__name__)
+
+# A worker that has not been heard of for this long is dead, and its jobs are taken over.
+HEARTBEAT_SECONDS = 3
+STALLED_AFTER_SECONDS = 12
+
+
+class TryAgain(Exception):
+    """The job is to run again after ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"again in {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class AsAsked(BaseRetryStrategy):
+    """Retry exactly when the job raised `TryAgain`. How often is the job's own affair: it counts in its row."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """When to run again, or None."""
+        if isinstance(exception, TryAgain):
+            return RetryDecision(retry_at=timezone.now() + timedelta(seconds=exception.seconds))
+        return None
+
+
+@contextmanager
+def tried_again(context: JobContext, *, seconds: tuple[int, ...]) -> Iterator[None]:
+    """Turn any failure into a `TryAgain`, logged without its text: messages of exceptions quote what people wrote."""
+    try:
+        yield
+    except TryAgain:
+        raise
+    except Exception as error:
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("job %s failed: %s\n%s", context.job.id, type(error).__qualname__, where)
+        wait = seconds[min(context.job.attempts, len(seconds) - 1)]
+        raise TryAgain(wait) from None
+
+
+@app.task(name=PROCESS_MESSAGE, queue="messages", pass_context=True, retry=AsAsked())
+def process_message(context: JobContext, raw_message_id: int) -> None:
+    """Answer one message. Its lock, ``user:<id>``, keeps one person's messages in order."""
+    with tried_again(context, seconds=turns.RETRY_SECONDS):
+        turns.process_message(raw_message_id)
+
+
+@app.task(name=delivery.SEND_MESSAGE, queue="outbox", pass_context=True, retry=AsAsked())
+def send_message(context: JobContext, outbound_id: str) -> None:
+    """Send one part of an answer, or find out what became of an earlier try."""
+    with tried_again(context, seconds=(1, 2, 5, 10, 30, 60)):
+        wait = delivery.send_message(uuid.UUID(outbound_id))
+        if wait is not None:
+            raise TryAgain(wait)
+
+
+# No lock on the recovery task: one left behind by a dead worker would keep it from ever running. Seconds stand last.
+@app.periodic(cron="* * * * * */5")
+@app.task(
+    name="messaging.recover_stalled_jobs",
+    queue="upkeep",
+    queueing_lock="recover_stalled_jobs",
+    pass_context=True,
+)
+async def recover_stalled_jobs(context: JobContext, timestamp: int) -> None:
+    """Put the jobs of dead workers back. A job that kills its workers ends by counting in its own row."""
+    manager = context.app.job_manager
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS):
+        log.warning("job %s was left by a dead worker and starts again", job.id)
+        await manager.retry_job(job)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="messaging.sweep", queue="upkeep", queueing_lock="sweep")
+def sweep(timestamp: int) -> None:
+    """Give a job to everything that is unfinished and has none: nothing waits for ever."""
+    for raw in get_abandoned_messages(older_than=timedelta(minutes=1)):
+        log.warning("message %s had no job and gets one", raw.id)
+        enqueue_message(raw)
+    for row in delivery.get_unfinished_outbound(older_than=timedelta(minutes=1)):
+        log.warning("outbound message %s had no job and gets one", row.id)
+        delivery.defer_send(row)
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(
+    name="messaging.delete_old_jobs", queue="upkeep", queueing_lock="delete_old_jobs", pass_context=True
+)
+async def delete_old_jobs(context: JobContext, timestamp: int) -> None:
+    """Forget finished jobs after a week."""
+    await context.app.job_manager.delete_old_jobs(
+        nb_hours=7 * 24, include_failed=True, include_cancelled=True, include_aborted=True
+    )

@@ -1,0 +1,132 @@
+"""What a short message wants, told without a model: to be kept, to be answered, or neither. Pure.
+
+A statement taken for a question is lost to the person, a question taken for a statement is only saved beside the rest;
+so without a question mark a message is a question only if its first words leave little doubt.
+"""
+
+import unicodedata
+from enum import Enum, auto
+
+import regex
+
+from messaging import question_words, small_talk
+
+
+class Kind(Enum):
+    """What a message wants."""
+
+    EMPTY = auto()  # nothing in it to keep or to find
+    GREETING = auto()  # hello, thanks, ok, 👍: neither to keep nor to answer
+    QUESTION = auto()
+    STATEMENT = auto()
+
+
+def classify(text: str) -> Kind:
+    """What a message wants, in any of some thirty languages."""
+    plain = _plain(text)
+    if not regex.search(r"[\p{L}\p{N}]", plain):
+        return Kind.GREETING if _PICTURE.search(text) else Kind.EMPTY
+    start = _skip_small_talk(plain)
+    if start == len(plain):
+        return Kind.GREETING
+    return (
+        Kind.QUESTION
+        if _asks(plain[start:], said=_apostrophes(text)) or _asks(plain, said="")
+        else Kind.STATEMENT
+    )
+
+
+def strip_request(text: str) -> str:
+    """A statement without the request to keep it: "remember that the gate code is 4711" → "the gate code is 4711"."""
+    text = text.strip()
+    start = 0
+    if match := _REQUEST.match(_apostrophes(text)):
+        start = match.end()
+    end = match.start() if (match := _REQUEST_AFTER.search(_apostrophes(text), start)) else len(text)
+    return text[start:end].strip() or text
+
+
+def search_terms(text: str) -> str:
+    """The words of a question that say what to look for; "" if it has none, as in "What did I say?".
+
+    Question words, auxiliaries, pronouns and words of telling go, in the language most of them belong to. Pass a text
+    whose time phrase is already gone (`TimePhrase.rest`) if that was understood.
+    """
+    words = regex.findall(
+        r"[\p{L}\p{N}\p{M}]+(?:['’.,:/@_-][\p{L}\p{N}\p{M}]+)*", _UNSPACED_QUESTION.sub(" ", text)
+    )
+    folded = [_apostrophes(word).lower() for word in words]
+    language = max(_STOP_WORDS, key=lambda each: sum(word in _STOP_WORDS[each] for word in folded))
+    kept = [word for word, plain in zip(words, folded, strict=True) if plain not in _STOP_WORDS[language]]
+    return " ".join(kept)
+
+
+# --- How a message is read ---
+
+_PICTURE = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}")
+_NOISE = regex.compile(r"https?://\S+|[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Cf}\uFE0F]+")
+# Somebody else's question inside a statement: She asked "are you coming?"
+_QUOTED = regex.compile(r"(?<=\S\s*)(?:\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”])")
+_MARK = regex.compile(r"[?？؟՞፧⁇⁈‽][\s\p{P}]*$|(?<=[\p{Greek}])[;;]\s*$")
+_SENTENCE_END = regex.compile(r"(?<=[.!?？؟。！…])\s+|(?<=[。！？])|\n+")
+
+
+def _either(patterns: tuple[str, ...]) -> str:
+    return "|".join(f"(?:{pattern})" for pattern in patterns)
+
+
+_STARTS = regex.compile(rf"[¿¡\"'«“(\s]*(?:{_either(question_words.STARTS)})")
+_ANYWHERE = regex.compile(_either(question_words.ANYWHERE))
+_UNSPACED_QUESTION = regex.compile(_either(question_words.ANYWHERE[-5:]))
+_TAG = regex.compile(question_words.TAGS)
+_TO_DO = regex.compile(question_words.TO_DO)
+_REQUEST = regex.compile(_either(question_words.REQUESTS), regex.IGNORECASE)
+_REQUEST_AFTER = regex.compile(question_words.REQUEST_AFTER, regex.IGNORECASE)
+_STOP_WORDS = {language: frozenset(words.split()) for language, words in question_words.STOP_WORDS.items()}
+# "Did Tom call": a name after the verb.
+_VERB_AND_NAME = regex.compile(r"(?:[Dd]id|[Dd]oes|[Ii]s|[Ww]as|[Cc]an|[SsWwCc]h?ould) \p{Lu}\p{Ll}+ \w")
+_SMALL_TALK = regex.compile(rf"(?:{_either(small_talk.PHRASES)})(?![\w'])")
+_FILLER = regex.compile(rf"(?:{small_talk.FILLERS})(?![\w'])|[\s\p{{P}}\p{{S}}]+")
+
+
+def _apostrophes(text: str) -> str:
+    return text.replace("’", "'")
+
+
+def _plain(text: str) -> str:
+    text = _NOISE.sub(" ", unicodedata.normalize("NFC", text))
+    return _apostrophes(text).lower().strip()
+
+
+def _skip_small_talk(plain: str) -> int:
+    """Where a message begins after "Hi there!"; its end if that is all there is. 0 without a greeting."""
+    at, has_greeted = 0, False
+    while at < len(plain):
+        if match := _SMALL_TALK.match(plain, at):
+            has_greeted = True
+        else:
+            match = _FILLER.match(plain, at)
+        if not match or not match.end() > at:
+            break
+        at = match.end()
+    return at if has_greeted else 0
+
+
+def _asks(plain: str, *, said: str) -> bool:
+    if _REQUEST.match(plain) or _TO_DO.match(plain):
+        return False
+    unquoted = _QUOTED.sub(" ", plain).strip()
+    if _TAG.search(unquoted):
+        return False
+    if _MARK.search(unquoted) or unquoted.startswith("¿"):
+        return True
+    sentences = [sentence for each in _SENTENCE_END.split(unquoted) if (sentence := each.strip(" .…"))]
+    return any(_begins_or_sounds_like_a_question(each) for each in (sentences[:1] + sentences[-1:])) or bool(
+        _VERB_AND_NAME.match(said)
+    )
+
+
+def _begins_or_sounds_like_a_question(sentence: str) -> bool:
+    if sentence.endswith(("!", "！")):
+        return False
+    return bool(_STARTS.match(sentence) or _ANYWHERE.search(sentence))

@@ -1,0 +1,48 @@
+"""System checks: settings that contradict each other are said at the start, with the setting's name."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+@register
+def check_twilio(**kwargs: Any) -> list[CheckMessage]:
+    """With real Twilio, everything it needs is set; the simulator never runs beside it."""
+    if settings.SIMULATOR:
+        generated = settings.GENERATED["SIMULATOR_ACCOUNT_SID"]
+        if generated != settings.TWILIO_ACCOUNT_SID:
+            return [
+                Error(
+                    "SIMULATOR is on together with Twilio credentials.",
+                    hint="Set SIMULATOR=false for the real bot, or unset TWILIO_ACCOUNT_SID for the simulator.",
+                    id="whatsbot.E001",
+                )
+            ]
+        return []
+    needed = {
+        "TWILIO_ACCOUNT_SID": settings.TWILIO_ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": settings.TWILIO_AUTH_TOKENS,
+        "TWILIO_WHATSAPP_NUMBER": settings.TWILIO_WHATSAPP_NUMBER,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    found: list[CheckMessage] = []
+    if missing:
+        found.append(Error(f"SIMULATOR is off and {', '.join(missing)} is not set.", id="whatsbot.E002"))
+    if settings.TWILIO_WHATSAPP_NUMBER and not settings.TWILIO_WHATSAPP_NUMBER.startswith("whatsapp:"):
+        found.append(
+            Error(
+                "TWILIO_WHATSAPP_NUMBER is not a channel address.",
+                hint="It looks like whatsapp:+12025550199.",
+                id="whatsbot.E003",
+            )
+        )
+    if not settings.PUBLIC_BASE_URL.startswith("https://") and not settings.TWILIO_API_BASE_URL:
+        found.append(
+            Warning(
+                "PUBLIC_BASE_URL is not an https address, so Twilio cannot reach this bot safely.",
+                hint="Set it to the address configured at Twilio, without a path.",
+                id="whatsbot.W004",
+            )
+        )
+    return found

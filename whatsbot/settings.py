@@ -1,0 +1,192 @@
+"""Settings, read from the environment and `.env`. Every one is listed with a comment in `.env.example`."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import environ
+
+from whatsbot import embedded_postgres
+from whatsbot.secrets import load_or_create_secrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
+GENERATED = load_or_create_secrets(DATA_DIR)
+
+# Web
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or GENERATED["SECRET_KEY"]
+PUBLIC_BASE_URL = (env.str("PUBLIC_BASE_URL", default="") or f"http://127.0.0.1:{PORT}").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    HOST,
+    urlsplit(PUBLIC_BASE_URL).hostname,
+]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL] if PUBLIC_BASE_URL.startswith("https://") else []
+ROOT_URLCONF = "whatsbot.urls"
+WSGI_APPLICATION = "whatsbot.wsgi.application"
+APPEND_SLASH = False  # a redirected webhook no longer matches the URL Twilio signed
+DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024  # no webhook, form or API body of ours comes near it
+
+# Twilio. Without credentials the simulator plays Twilio, with credentials of its own making.
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
+SIMULATOR = env.bool("SIMULATOR", default=not TWILIO_ACCOUNT_SID)
+TWILIO_AUTH_TOKENS = env.list("TWILIO_AUTH_TOKEN", default=[])
+TWILIO_WHATSAPP_NUMBER = env.str("TWILIO_WHATSAPP_NUMBER", default="")
+TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", default="").rstrip("/")
+if SIMULATOR:
+    TWILIO_ACCOUNT_SID = TWILIO_ACCOUNT_SID or GENERATED["SIMULATOR_ACCOUNT_SID"]
+    TWILIO_AUTH_TOKENS = TWILIO_AUTH_TOKENS or [GENERATED["SIMULATOR_AUTH_TOKEN"]]
+    TWILIO_WHATSAPP_NUMBER = TWILIO_WHATSAPP_NUMBER or "whatsapp:+12025550199"
+    TWILIO_API_BASE_URL = TWILIO_API_BASE_URL or f"http://127.0.0.1:{PORT}/simulator/twilio"
+# How long a send whose outcome is unknown waits for a status callback before Twilio's list is asked (seconds).
+SEND_GRACE_SECONDS = env.float("SEND_GRACE_SECONDS", default=30.0)
+
+# Database. The embedded PostgreSQL is started by whoever runs the process: script/server, manage.py, the tests.
+EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
+DATABASES = {
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", default="") or embedded_postgres.database_url(DATA_DIR)
+    )
+}
+DATABASES["default"] |= {
+    "HOST": unquote(DATABASES["default"]["HOST"]),  # a socket's directory stands percent-encoded in the URL
+    "ENGINE": "django.db.backends.postgresql",
+    "CONN_MAX_AGE": 0,
+    # No question to the database before each use of a connection: the webhook and every job try again by themselves,
+    # and the first failure after a restart of PostgreSQL clears the pool (whatsbot/database.py).
+    "CONN_HEALTH_CHECKS": False,
+    "OPTIONS": {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "connect_timeout": 5,
+        "prepare_threshold": 5,  # only statements run through psycopg's own cursor are prepared: messaging/inbound.py
+        "pool": {
+            "min_size": 2,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=8),
+            "timeout": 5,
+            # After an outage a request tries anew at once, instead of waiting for a pool that doubles its pauses.
+            "reconnect_timeout": 2,
+        },
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=32)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "csp",
+    "procrastinate.contrib.django",
+    "whatsbot",
+    "accounts",
+    "messaging",
+    "memories",
+    *(["messaging.simulator"] if SIMULATOR else []),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whatsbot.admin.relax_content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Doors
+AUTH_USER_MODEL = "accounts.StaffUser"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_BASE_URL.startswith("https://")
+SESSION_COOKIE_HTTPONLY = True
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+    "EXCLUDE_URL_PREFIXES": ["/webhook"],  # TwiML, for a machine
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+KNOX_TOKEN_MODEL = "accounts.ApiToken"
+MIGRATION_MODULES = {"knox": None}  # its own token table would stand empty beside ours
+REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
+
+# Time and language. Everything inside is UTC; a user's own zone is applied at the edges.
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        # These print addresses, texts or job arguments at INFO.
+        "twilio.http_client": {"level": "WARNING"},
+        "mem0": {"level": "WARNING"},
+        "mem0.utils.spacy_models": {"level": "ERROR"},  # warns that an optional package is not there
+        "procrastinate": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "psycopg.pool": {
+            "level": "ERROR"
+        },  # a line for each attempt while PostgreSQL is away; ours says it once
+        # Scanners knock with foreign host names all day; a 400 is answer enough.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
+}
+UNFOLD = {"SITE_TITLE": "Whatsbot", "SITE_HEADER": "Whatsbot", "SITE_SYMBOL": "chat"}

@@ -1,0 +1,22 @@
+"""Every address of Whatsbot. Only this module looks up at the apps."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+from memories.api import MemoryList
+from messaging.webhooks import MessageWebhook, StatusWebhook
+from whatsbot.health import is_live, is_ready
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(url="/simulator" if settings.SIMULATOR else "/admin/")),
+    path("webhook", MessageWebhook.as_view()),
+    path("webhook/status", StatusWebhook.as_view()),
+    path("memories", MemoryList.as_view()),
+    path("health/live", is_live),
+    path("health/ready", is_ready),
+    path("admin/", admin.site.urls),
+]
+if settings.SIMULATOR:
+    urlpatterns.append(path("simulator", include("messaging.simulator.urls")))
