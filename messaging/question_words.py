@@ -63,7 +63,7 @@ STARTS = (
     r"wie (?:hei(?:ß|ss)t|hie(?:ß|ss)|ist|war|lange|alt|oft|groß|geht|komme|spät|mache?|lautet|weit|hoch)\b",
     r"(?:habe?|hatte|muss|soll|kann|darf|bin|war|werde) ich\b|(?:hast|bist|kannst|weißt|kennst) du\b",
     r"(?:ist|sind|hat) (?:mein|meine|der|die|das|es|er|sie|unser|unsere)\b",
-    r"(?:sag mir|suche?|finde|zeige?(?: mir)?|erzähl mir)\b|erinnere? mich,? (?:daran,? )?(?:was|wann|wo|wer|wie)\b",
+    r"(?:sag mir|suche?(?= (?:nach|mir|mein|d[iea]|all))|finde|zeige?(?: mir)?|erzähl mir)\b|erinnere? mich,? (?:daran,? )?(?:was|wann|wo|wer|wie)\b",
     # Italian, Dutch
     r"(?:dove|dov'è|quand'è|chi|quale?|quali|quant[oaie]|perché|cosa|che cosa|cos'è|com'è)\b|che (?:ora|ore|giorno)\b",
     rf"quando (?:è|sono|ho|era|devo|parte|comincia|arriva|compie)\b{_NO_COMMA}|come (?:si chiama|sta|è|faccio|ho)\b",

@@ -84,7 +84,7 @@ _REQUEST = regex.compile(_either(question_words.REQUESTS), regex.IGNORECASE)
 _REQUEST_AFTER = regex.compile(question_words.REQUEST_AFTER, regex.IGNORECASE)
 _STOP_WORDS = {language: frozenset(words.split()) for language, words in question_words.STOP_WORDS.items()}
 # "Did Tom call": a name after the verb.
-_VERB_AND_NAME = regex.compile(r"(?:[Dd]id|[Dd]oes|[Ii]s|[Ww]as|[Cc]an|[SsWwCc]h?ould) \p{Lu}\p{Ll}+ \w")
+_VERB_AND_NAME = regex.compile(r"(?:[Dd]id|[Dd]oes|[Ii]s|[Ww]as|[Cc]an|[Ss]hould|[Ww]ould|[Cc]ould) \p{Lu}\p{Ll}+ \w")
 _SMALL_TALK = regex.compile(rf"(?:{_either(small_talk.PHRASES)})(?![\w'])")
 _FILLER = regex.compile(rf"(?:{small_talk.FILLERS})(?![\w'])|[\s\p{{P}}\p{{S}}]+")
 

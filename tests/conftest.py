@@ -17,6 +17,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from tests.doubles.twilio import TwilioDouble, running_twilio_double
+from tests.processes import RunningServer, running_stack
 from tests.settings import ACCOUNT_SID, AUTH_TOKEN, SENDER
 from whatsbot import database
 from whatsbot.integrations import mem0, twilio
@@ -148,6 +149,20 @@ def run_jobs() -> Callable[[], int]:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Web, worker and simulator as `script/server` runs them, on a database of their own."""
+    environment = {"SIMULATOR": "true", "SEND_GRACE_SECONDS": "3"}
+    with running_stack(data_dir=tmp_path_factory.mktemp("server"), environment=environment) as stack:
+        yield RunningServer(
+            base_url=stack.base_url,
+            staff_username=stack.credentials["Staff login"],
+            staff_password=stack.credentials["Password"],
+            api_token=stack.credentials["API token"],
+            stack=stack,
+        )
 
 
 class _Context:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,17 @@ def running_stack(
         yield stack
     finally:
         stack.stop()
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A whole bot with its simulator: where it is and how to sign in."""
+
+    base_url: str
+    staff_username: str
+    staff_password: str
+    api_token: str
+    stack: Stack
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float, what: str) -> None:

@@ -1,11 +1,17 @@
 """The web process stays lean: what only the worker needs is not even imported."""
 
+import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.processes import Stack
+import requests
+
+from tests.conftest import make_payload
+from tests.processes import RunningServer, Stack
+from whatsbot.integrations.twilio import sign
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_RESIDENT_MB = 120
@@ -28,8 +34,35 @@ def test_the_web_process_imports_neither_mem0_nor_gemini() -> None:
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-def resident_mb(stack: Stack) -> list[float]:
-    """Resident megabytes of each process that serves requests: the children of the server's own."""
+def test_each_process_that_serves_requests_stays_small(running_server: RunningServer) -> None:
+    secrets = json.loads((running_server.stack.data_dir / "secrets.json").read_text())
+
+    def post(number: int) -> int:
+        payload = make_payload(
+            f"Note {number}",
+            AccountSid=secrets["SIMULATOR_ACCOUNT_SID"],
+            From=f"whatsapp:+1202555{number % 100:04d}",
+        )
+        url = f"{running_server.base_url}/webhook"
+        signature = sign(url=url, params=payload, token=secrets["SIMULATOR_AUTH_TOKEN"])
+        return requests.post(
+            url, data=payload, headers={"X-Twilio-Signature": signature}, timeout=20
+        ).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(post, range(300))) == {200}
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {running_server.api_token}"
+    url = f"{running_server.base_url}/memories"
+    assert session.get(url, params={"whatsapp_number": "+12025550007"}, timeout=20).status_code == 200
+    sizes = get_resident_mb(running_server.stack)
+    print(sizes)
+    assert len(sizes) >= 3, "the server and its two workers"
+    assert max(sizes) < MAX_RESIDENT_MB
+
+
+def get_resident_mb(stack: Stack) -> list[float]:
+    """Resident megabytes of each process of the web server."""
     group = stack.processes["web"].pid
     sizes = []
     for status in Path("/proc").glob("[0-9]*/status"):
