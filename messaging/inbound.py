@@ -30,7 +30,7 @@ DATABASE_BUDGET_SECONDS = 10.0
 MAX_FIELD_CHARACTERS = 65_536
 
 # The same few people write all day, and each message carries the zone a new person would get.
-_infer_timezone = functools.lru_cache(maxsize=4096)(infer_timezone_from_number)
+_infer_timezone = functools.lru_cache(maxsize=16_384)(infer_timezone_from_number)
 
 # A lost database comes back; a unique violation means that a racing message of the same person has just linked their
 # number and their business-scoped id, and the next look sees it.
