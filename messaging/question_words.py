@@ -26,17 +26,20 @@ STARTS = (
     r"(?:do|did|am|can|could|should|would|have|had|may|shall) (?:i|we)\b",
     r"(?:do|did|are|were|can|could|will|would|have|had|should|aren't|don't|didn't|can't|haven't) (?:you|they)\b",
     r"(?:does|did|is|was|can|could|will|would|has|should|isn't|wasn't|doesn't|didn't|hasn't) (?:he|she)\b",
+    r"(?:what|where|when|who|how)s\b|was i\b|were (?:we|the|my|our)\b",
+    r"(?:isn't|aren't|wasn't|weren't|doesn't|didn't|hasn't) (?:the|my|our|his|her|their)\b",
+    r"has (?:the|my|our|his|her|their) \w+ (?:\w+e[dn]|come|gone|paid|left|sent)\b",
     r"(?:does|is|was|will|has|isn't|wasn't|doesn't|did|could|would) it \w",
     r"(?:is|are|was|were|will|isn't|aren't) there\b|(?:is|are) (?:my|our|the|his|her|their|any|that|this|\w+'s)\b",
     r"(?:do|does|did|is|are|has|have|can|will|was) (?:any|some|every)(?:one|body|thing)?\b",
     r"does\b|has (?!(?:been|to|an?|the|had|got)\b)\w+ ",
     r"did (?:my|our|the|his|her|their) (?:\w+ ){1,2}(?:say|tell|call|come|go|write|send|give|like|want|need|ask|pay"
-    r"|leave|arrive|mention|buy|get|move|work|start|end|change|cost)\b",
+    r"|leave|arrive|answer|reply|agree|accept|confirm|sign|fix|bring|make|put|mention|buy|get|move|work|start|end|change|cost)\b",
     r"any (?:idea|clue|news|notes?|chance|memor(?:y|ies))\b|any(?:thing|one|body) (?:about|from|on|else)\b",
     r"everything (?:about|from|i (?:said|told|saved|wrote))\b",
     r"remind me (?:what|when|where|who|whose|which|how|why|of|about|if|whether)\b|tell me\b",
-    r"(?:find|search|look up|look for)\b(?! (?:an?|out|time|some|someone|new|another|party)\b)",
-    r"(?:show|list|give) (?:me |us )?(?:my|all|the|every|everything|what|any|a list)\b|show me\b",
+    r"(?:find|look up|look for|search (?:for|my|through|all|the|in|everything))\b(?! (?:an?|out|time|some|someone|new|another|party)\b)",
+    r"(?:show|list|give) (?:me |us )?(?:my|all|the|every|everything|what|any|a list)\b|show me\b|recall (?:what|when|where|who|how)\b",
     r"(?:i(?:'d| would)? (?:want|like|need) to know|check) (?:what|when|where|who|which|how|why|if|whether)\b",
     # Spanish
     r"(?:a|de|en|con|para|por|desde|hasta)? ?(?:qué|quién(?:es)?|cuál(?:es)?|cuándo|cuánt[oa]s?|a?dónde|cómo)\b",
@@ -46,18 +49,19 @@ STARTS = (
     r"(?:dime|cuéntame|cuentame|búscame|busca|muéstrame|muestrame|enséñame)\b|tengo (?:algo|algun[oa]?)\b",
     r"recu[ée]rdame (?:qué|que|cuándo|cuando|dónde|donde|quién|quien|cómo|cuál)\b",
     # Portuguese
-    r"o que\b(?! (?:importa|interessa|mais|vale)\b)|que (?:dia|horas?)\b|(?:quem|qual|quais|quant[oa]s?|a?onde|cad[êe])\b",
+    r"o que\b(?! (?:importa|interessa|mais|vale)\b)|que (?:dia|horas?)\b|(?:quem|qual|quais|quant[oa]s?|a?onde|cad[êe])\b(?! (?:moro|vivo|há)\b)",
     rf"quando (?:é|foi|será|são|começa|vence|tenho|vou|eu (?:tenho|vou|disse|falei))\b{_NO_COMMA}",
     r"como (?:é|se chama|foi|está|eu)\b|por que\b|(?:me diga|diga-me|me fala|procur[ae]|busque|mostr[ae])\b",
     r"me lembr[ae] (?:o que|quando|onde|quem|qual)\b|eu (?:tenho|disse) (?:alg|que|o que)",
     # French
-    r"(?:où|combien|pourquoi|lequel|laquelle|est-ce|qu'est|qu'ai|qu'a)\b|c'est (?:quand|où|quoi|qui)\b",
+    r"(?:où(?! que)|combien|pourquoi|lequel|laquelle|est-ce|qu'est|qu'ai|qu'a)\b|c'est (?:quand|où|quoi|qui)\b",
     r"(?:quand|qui|que|ou|comment|de quoi|à qui|avec qui|à quoi) (?:est|es|ai|a|as|sont|était|dois|doit|faut|m'a|t'ai"
     rf"|c'est|aura|sera|commence|part|arrive|s'appelle|vient|faire|va|fait)(?:-\w+)*\b{_NO_COMMA}",
-    r"(?:à )?quelle?s? (?:est|sont|était|jour|heure|date|numéro|nom|âge|ai|couleur|temps)\b|\p{L}+-(?:je|tu|t-il|t-elle)\b",
+    r"(?:à )?quel(?:le)?s? (?:est|sont|était|jour|heure|date|numéro|nom|âge|ai|couleur|temps)\b|\p{L}+-(?:je|tu|t-il|t-elle)\b",
     r"(?:dis-moi|montre-moi|donne-moi|cherche|trouve|raconte-moi)\b|rappelle-moi (?:ce|quand|où|qui|quel|comment)",
     # German
-    r"(?:wann|wo|wohin|woher|wer|wen|wem|wessen|warum|wieso|weshalb|womit|worüber|welche[rsmn]?|wie ?viele?)\b",
+    r"(?:wann|wo|wohin|woher|wer|wen|wem|wessen|warum|wieso|weshalb|womit|worüber|welche[rsmn]?|wie ?viele?|um wie viel)\b"
+    rf"{_NO_COMMA}",
     r"was (?:habe?|hat|hast|haben|ist|sind|war|waren|soll|muss|kann|wei(?:ß|ss)t?|kostet|steht|mache?|wollte|sagte|gibt"
     r"|wird|wurde)\b",
     r"wie (?:hei(?:ß|ss)t|hie(?:ß|ss)|ist|war|lange|alt|oft|groß|geht|komme|spät|mache?|lautet|weit|hoch)\b",
@@ -79,21 +83,26 @@ STARTS = (
     r"(?:milloin|missä|mistä|mihin|kuka|kenen|mikä|mitä|montako|kuinka|miksi|miten)\b",
     # Slavic languages
     r"(?:где|куда|откуда|кто|кого|кому|сколько|почему|зачем|како[йе]|какая|какие|чей|чья|во сколько|в каком|у кого|с кем"
-    r"|о ч[её]м|на какой)\b|как (?:зовут|называется|давно|мне|часто|мы)\b",
+    rf"|о ч[её]м|на какой)\b{_NO_COMMA}|как (?:зовут|называется|давно|мне|часто|мы)\b",
     rf"(?:когда|коли|kiedy)\b{_NO_COMMA}|что (?:я|мне|мы|ты|он|она|было|такое|делать)\b{_NO_COMMA}",
     r"напомни(?:те)?(?: мне)?,? (?:что|когда|где|кто|какой|как|о)\b|(?:найди|покажи|расскажи|скажи)(?:те)?\b",
     r"(?:де|куди|хто|скільки|чому|який|яка|яке|які|чи|що (?:я|мені|ми))\b",
     r"(?:gdzie|kto|komu|ile|dlaczego|jaki|jaka|jakie|który|która|czy|co (?:m[óo]wił\w*|powiedział\w*|mam|jest|to))\b",
     r"jak (?:się|ma|nazywa|długo|często)\b|przypomnij mi,? (?:co|kiedy|gdzie|kto)\b|(?:kdy|kde|kdo|kolik|proč|jaký|jaká)\b",
     # Hebrew, Arabic
-    r"(?:מתי|איפה|היכן|מי|מה(?! ש)|איזה|איזו|אילו|כמה|למה|מדוע|איך|האם|לאן|מאיפה|חפש|תגיד לי|ספר לי)\b",
+    r"(?:מתי|איפה|היכן|מי(?! ש)|מה(?! ש)|איזה|איזו|אילו|כמה|למה|מדוע|איך|האם|לאן|מאיפה|חפש|תגיד לי|ספר לי)\b",
     r"תזכיר(?:י)? לי (?:מה|מתי|איפה|מי|איך|את)\b",
     r"(?:متى|أين|اين|وين|ماذا|هل|كم|كيف|لماذا|ليش|مين|شو|ايش|إيش|ابحث|أخبرني)\b|ذكرني (?:متى|أين|بما|ماذا)\b",
     r"(?:من|ما) (?:هو|هي|هم|قال|اسم|رقم|موعد|عنوان|الذي|كان)\b",
     # Indonesian, Greek, Romanian, Hungarian
-    r"(?:kapan|di ?mana|ke ?mana|siapa|apa(?:kah)?|berapa|mengapa|kenapa|bagaimana|cari(?:kan)?)\b",
+    r"(?:kapan|di ?mana|ke ?mana|siapa|apa(?:kah)?(?! pun)|berapa|mengapa|kenapa|bagaimana|cari(?:kan)?)\b",
     r"(?:πότε|πού|ποι(?:ος|α|ο|οι)|τι|πόσ[οαη]|γιατί|πώς)\b|(?:când|unde|cine|cât|câți|de ce|care este|ce (?:am|este))\b",
     r"(?:mikor|hol|hova|kinek|melyik|mennyi|hány|miért|hogyan)\b",
+)
+# Words before a question that change nothing.
+LEAD_INS = (
+    r"(?:(?:hi|hello|hey|hola|thanks|ok|okay|so|and|but|well|also|then|now|sorry|um+|hmm+|please|pls|by the way|btw"
+    r"|(?:quick )?question|y|e|et|und|а|и)[\s,:]+)+"
 )
 # Where the question word may stand anywhere in the sentence.
 ANYWHERE = (
@@ -103,10 +112,10 @@ ANYWHERE = (
     r"\bли\b|(?<!\w)(?:کجا|چه وقت|چند|چرا|آیا|کدام|کی است|کب|کہاں|کون|کیا|کتنا|کیوں)(?!\w)",
     r"(?<!\w)(?:কখন|কবে|কোথায়|কত|কেন|எப்போது|எங்கே|யார்|என்ன|எவ்வளவு|ఎప్పుడు|ఎక్కడ|ఎవరు)(?!\w)",
     r"(?:khi nào|bao giờ|ở đâu|là ai|là gì|bao nhiêu|mấy giờ|tại sao)\b|\b(?:lini|wapi|nani|ngapi|kwa nini)\b",
-    r"เมื่อไหร่|เมื่อไร|ที่ไหน|ใคร|อะไร|เท่าไหร่|เท่าไร|ทำไม|ยังไง|ไหม$|มั้ย$|หรือเปล่า",
+    r"เมื่อไหร่|เมื่อไร|ที่ไหน|ใคร(?!ๆ)|อะไร|เท่าไหร่|เท่าไร|ทำไม|ยังไง|ไหม$|มั้ย$|หรือเปล่า",
     r"いつ(?![もか])|どこ(?![かも])|誰(?![かも])|何(?![かもでと度回])|なに(?![かも])|いくら|いくつ|どれ|どの|なぜ|どうして",
     r"(?:です|ます|でした|ました|だった|った)か$|っけ$|かな$",
-    r"什么时候|什麼時候|何时|哪[里裡儿天个個]|几[点號号月岁]|幾[點號]|怎么|怎麼|为什么|為什麼|(?<!没|沒)什[么麼](?!都)|多少|[谁誰](?!都)|[吗嗎呢]$",
+    r"什么时候|什麼時候|何时|哪$|哪[里裡儿天个個]|几[点號号月岁]|幾[點號]|怎么|怎麼|为什么|為什麼|(?<!没|沒)什[么麼](?!都)|多少|[谁誰](?![都かも])|[吗嗎呢]$",
     r"언제(?![나든])|어디(?!든)|누구(?!나)|누가|무엇|뭐(?!든)|뭘|무슨|몇 ?[시월일살명개]|얼마|어떻게|어느"
     r"|(?:나요|까요|가요|니까|더라)$",
 )

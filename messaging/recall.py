@@ -108,10 +108,12 @@ def _recall_days(turn: Turn, days: LocalDays) -> Answer:
     if not newest:
         return Answer(kind=Is.MISSED, text=_miss(turn, days))
     lines = [f"What you told me {_range(turn, days)}:"]
-    lines += [
-        f"• {format_day(row.happened_at, zone=turn.zone, now=turn.now)}: {shorten(row.text)}"
-        for row in reversed(newest)
-    ]
+    is_one_day = days == LocalDays.between(first=days.start, last=days.start) if days.start else False
+    for row in reversed(newest):
+        when = format_day(row.happened_at, zone=turn.zone, now=turn.now)
+        if is_one_day:
+            when = f"{row.happened_at.astimezone(turn.zone):%H:%M}"
+        lines.append(f"• {when}: {shorten(row.text)}")
     hits = [Hit(memory=row, score=1.0, similarity=None, shared_words=frozenset()) for row in newest]
     return Answer(kind=Is.RECALLED, text="\n".join(lines), used=hits)
 

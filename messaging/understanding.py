@@ -23,17 +23,12 @@ class Kind(Enum):
 
 def classify(text: str) -> Kind:
     """What a message wants, in any of some thirty languages."""
-    plain = _plain(text)
-    if not regex.search(r"[\p{L}\p{N}]", plain):
+    if not regex.search(r"[\p{L}\p{N}]", text):
         return Kind.GREETING if _PICTURE.search(text) else Kind.EMPTY
-    start = _skip_small_talk(plain)
-    if start == len(plain):
+    said = _clean(text)
+    if _is_small_talk(said.lower()):
         return Kind.GREETING
-    return (
-        Kind.QUESTION
-        if _asks(plain[start:], said=_apostrophes(text)) or _asks(plain, said="")
-        else Kind.STATEMENT
-    )
+    return Kind.QUESTION if _asks(_skip_greeting(said)) else Kind.STATEMENT
 
 
 def strip_request(text: str) -> str:
@@ -58,16 +53,21 @@ def search_terms(text: str) -> str:
     folded = [_apostrophes(word).lower() for word in words]
     language = max(_STOP_WORDS, key=lambda each: sum(word in _STOP_WORDS[each] for word in folded))
     kept = [word for word, plain in zip(words, folded, strict=True) if plain not in _STOP_WORDS[language]]
-    return " ".join(kept)
+    return " ".join(_ELISION.sub("", word) for word in kept) if language in ("fr", "it") else " ".join(kept)
 
+
+_ELISION = regex.compile(r"^(?:l|d|j|m|t|s|n|c|qu|dell|all|nell|un)['’]", regex.IGNORECASE)
+END = 300
 
 # --- How a message is read ---
 
 _PICTURE = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}")
-_NOISE = regex.compile(r"https?://\S+|[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Cf}\uFE0F]+")
+_LINK = regex.compile(r"https?://\S+")
+_NOISE = regex.compile(r"[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Cf}\uFE0F]+")
 # Somebody else's question inside a statement: She asked "are you coming?"
-_QUOTED = regex.compile(r"(?<=\S\s*)(?:\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”])")
+_QUOTED = regex.compile(r"(?:(?<=\S\s*)|^(?=[^?]*\?[\"”»]\s*\w))(?:\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”])")
 _MARK = regex.compile(r"[?？؟՞፧⁇⁈‽][\s\p{P}]*$|(?<=[\p{Greek}])[;;]\s*$")
+_PAUSE = regex.compile(r"[,.!?:;…،。，！？؟\n]+\s*")
 _SENTENCE_END = regex.compile(r"(?<=[.!?？؟。！…])\s+|(?<=[。！？])|\n+")
 
 
@@ -76,6 +76,7 @@ def _either(patterns: tuple[str, ...]) -> str:
 
 
 _STARTS = regex.compile(rf"[¿¡\"'«“(\s]*(?:{_either(question_words.STARTS)})")
+_LEAD_INS = regex.compile(question_words.LEAD_INS)
 _ANYWHERE = regex.compile(_either(question_words.ANYWHERE))
 _UNSPACED_QUESTION = regex.compile(_either(question_words.ANYWHERE[-5:]))
 _TAG = regex.compile(question_words.TAGS)
@@ -84,7 +85,9 @@ _REQUEST = regex.compile(_either(question_words.REQUESTS), regex.IGNORECASE)
 _REQUEST_AFTER = regex.compile(question_words.REQUEST_AFTER, regex.IGNORECASE)
 _STOP_WORDS = {language: frozenset(words.split()) for language, words in question_words.STOP_WORDS.items()}
 # "Did Tom call": a name after the verb.
-_VERB_AND_NAME = regex.compile(r"(?:[Dd]id|[Dd]oes|[Ii]s|[Ww]as|[Cc]an|[Ss]hould|[Ww]ould|[Cc]ould) \p{Lu}\p{Ll}+ \w")
+_VERB_AND_NAME = regex.compile(
+    r"(?:will|[Dd]id|[Dd]oes|[Ii]s|[Ww]as|[Cc]an|[Ss]hould|[Ww]ould|[Cc]ould) \p{Lu}\p{Ll}+ \w"
+)
 _SMALL_TALK = regex.compile(rf"(?:{_either(small_talk.PHRASES)})(?![\w'])")
 _FILLER = regex.compile(rf"(?:{small_talk.FILLERS})(?![\w'])|[\s\p{{P}}\p{{S}}]+")
 
@@ -93,40 +96,54 @@ def _apostrophes(text: str) -> str:
     return text.replace("’", "'")
 
 
-def _plain(text: str) -> str:
-    text = _NOISE.sub(" ", unicodedata.normalize("NFC", text))
-    return _apostrophes(text).lower().strip()
+def _clean(text: str) -> str:
+    """The text to match against. Of a long one only both ends, where questions are asked: patterns look ahead."""
+    if len(text) > 2 * END:
+        text = f"{text[:END]}\n{text[-END:]}"
+    text = _LINK.sub(" link ", unicodedata.normalize("NFC", text))
+    return _apostrophes(_NOISE.sub(" ", text)).strip()
 
 
-def _skip_small_talk(plain: str) -> int:
-    """Where a message begins after "Hi there!"; its end if that is all there is. 0 without a greeting."""
+def _is_small_talk(plain: str) -> bool:
+    """Whether a message is nothing but greetings, thanks and the like."""
+    return _get_end_of_small_talk(plain) == len(plain)
+
+
+def _skip_greeting(said: str) -> str:
+    """The message after "Hi there!"."""
+    end = _get_end_of_small_talk(said.lower())
+    *_, boundary = (0, *(match.end() for match in _PAUSE.finditer(said, 0, end)))
+    return said[boundary:]
+
+
+def _get_end_of_small_talk(plain: str) -> int:
+    """Where small talk at the beginning ends; 0 if there is none."""
     at, has_greeted = 0, False
     while at < len(plain):
-        if match := _SMALL_TALK.match(plain, at):
-            has_greeted = True
-        else:
-            match = _FILLER.match(plain, at)
-        if not match or not match.end() > at:
+        match = _SMALL_TALK.match(plain, at)
+        has_greeted = has_greeted or match is not None
+        match = match or _FILLER.match(plain, at)
+        if not match:
             break
         at = match.end()
     return at if has_greeted else 0
 
 
-def _asks(plain: str, *, said: str) -> bool:
+def _asks(said: str) -> bool:
+    plain = said.lower()
     if _REQUEST.match(plain) or _TO_DO.match(plain):
         return False
-    unquoted = _QUOTED.sub(" ", plain).strip()
+    unquoted = _QUOTED.sub(" _ ", plain).strip()
     if _TAG.search(unquoted):
         return False
-    if _MARK.search(unquoted) or unquoted.startswith("¿"):
+    if _MARK.search(unquoted) or unquoted.startswith("¿") or _VERB_AND_NAME.match(said):
         return True
     sentences = [sentence for each in _SENTENCE_END.split(unquoted) if (sentence := each.strip(" .…"))]
-    return any(_begins_or_sounds_like_a_question(each) for each in (sentences[:1] + sentences[-1:])) or bool(
-        _VERB_AND_NAME.match(said)
-    )
+    return any(_begins_or_sounds_like_a_question(each) for each in sentences[:1] + sentences[-1:])
 
 
 def _begins_or_sounds_like_a_question(sentence: str) -> bool:
     if sentence.endswith(("!", "！")):
         return False
-    return bool(_STARTS.match(sentence) or _ANYWHERE.search(sentence))
+    lead_in = _LEAD_INS.match(sentence)
+    return bool(_STARTS.match(sentence, lead_in.end() if lead_in else 0) or _ANYWHERE.search(sentence))

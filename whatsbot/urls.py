@@ -2,6 +2,8 @@
 
 from django.conf import settings
 from django.contrib import admin
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
@@ -11,6 +13,7 @@ from whatsbot.health import is_live, is_ready
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/simulator" if settings.SIMULATOR else "/admin/")),
+    path("favicon.ico", lambda request: redirect(static("whatsbot/icon.svg"))),
     path("webhook", MessageWebhook.as_view()),
     path("webhook/status", StatusWebhook.as_view()),
     path("memories", MemoryList.as_view()),

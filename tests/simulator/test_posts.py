@@ -143,6 +143,7 @@ def test_one_copy_that_arrives_is_enough(bot: Recorder, run_jobs: RunJobs) -> No
     bot.answers = [503, 200]
     message = post(run_jobs, write(deliver_twice=True))
     assert (message.status, message.webhook_status) == (Status.DELIVERED, 200)
+    assert len(bot.received) == 2
 
 
 def test_a_refusal_is_final_and_shown(bot: Recorder, run_jobs: RunJobs) -> None:
