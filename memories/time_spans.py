@@ -8,19 +8,9 @@ from functools import partial
 
 import regex
 
+from memories import day_spans
 from memories import time_words as words
-from memories.day_spans import (
-    DAY,
-    Span,
-    add_months,
-    get_day,
-    get_month,
-    get_nearest_date,
-    get_nearest_day_of_month,
-    get_nearest_month,
-    get_nearest_weekday,
-    get_period,
-)
+from memories.day_spans import DAY, Span
 
 FEW = 7  # "the last few days": rather too many than too few
 # Before these, "mars" is not the French month.
@@ -170,12 +160,12 @@ def _is_month(match: "regex.Match[str]", question: Question) -> bool:
 def _relative_day(offset: int, match: "regex.Match[str]", question: Question) -> Span | None:
     if match[0].startswith("hier") and GERMAN.search(question.folded):
         return None
-    return get_day(question.today + offset * DAY)
+    return day_spans.get_day(question.today + offset * DAY)
 
 
 def _either_way(offset: int, match: "regex.Match[str]", question: Question) -> Span | None:
     if question.is_past or question.is_to_come:
-        return get_day(question.today + (-offset if question.is_past else offset) * DAY)
+        return day_spans.get_day(question.today + (-offset if question.is_past else offset) * DAY)
     return None
 
 
@@ -184,12 +174,14 @@ def _last_night(match: "regex.Match[str]", question: Question) -> Span:
 
 
 def _period(unit: str, offset: int, match: "regex.Match[str]", question: Question) -> Span:
-    return get_period(unit, question.today, offset=offset)
+    return day_spans.get_period(unit, question.today, offset=offset)
 
 
 def _over_the_weekend(match: "regex.Match[str]", question: Question) -> Span:
     has_begun = question.today.weekday() >= 5
-    return get_period("weekend", question.today, offset=0 if has_begun or question.is_to_come else -1)
+    return day_spans.get_period(
+        "weekend", question.today, offset=0 if has_begun or question.is_to_come else -1
+    )
 
 
 def _rolling(match: "regex.Match[str]", question: Question) -> Span:
@@ -197,7 +189,7 @@ def _rolling(match: "regex.Match[str]", question: Question) -> Span:
     if unit in ("day", "week"):
         start = question.today - number * (DAY if unit == "day" else 7 * DAY)
     else:
-        start = add_months(question.today, -number * (1 if unit == "month" else 12))
+        start = day_spans.add_months(question.today, -number * (1 if unit == "month" else 12))
     return Span(start, question.today + DAY)
 
 
@@ -207,16 +199,18 @@ def _ago(match: "regex.Match[str]", question: Question) -> Span | None:
         return None
     unit, number = _unit(match), _number(match)
     if unit == "day":
-        return get_day(question.today - number * DAY)
-    return get_period(unit, question.today, offset=-number)
+        return day_spans.get_day(question.today - number * DAY)
+    return day_spans.get_period(unit, question.today, offset=-number)
 
 
 def _nearest_weekday(ahead: bool, match: "regex.Match[str]", question: Question) -> Span:
-    return get_nearest_weekday(_weekday(match), today=question.today, ahead=ahead)
+    return day_spans.get_nearest_weekday(_weekday(match), today=question.today, ahead=ahead)
 
 
 def _weekday_of_week(offset: int, match: "regex.Match[str]", question: Question) -> Span:
-    return get_day(get_period("week", question.today, offset=offset).start + _weekday(match) * DAY)
+    return day_spans.get_day(
+        day_spans.get_period("week", question.today, offset=offset).start + _weekday(match) * DAY
+    )
 
 
 def _on_weekday(match: "regex.Match[str]", question: Question) -> Span:
@@ -231,27 +225,19 @@ def _in_month(match: "regex.Match[str]", question: Question) -> Span | None:
     if match["m"] in ("mars", "marco") and not _is_month(match, question):
         return None
     if match.groupdict().get("last_year"):
-        return get_month(question.today.year - 1, _month(match))
+        return day_spans.get_month(question.today.year - 1, _month(match))
     if year := _year(match):
-        return get_month(year, _month(match))
-    return get_nearest_month(_month(match), today=question.today, ahead=question.is_to_come)
+        return day_spans.get_month(year, _month(match))
+    return day_spans.get_nearest_month(_month(match), today=question.today, ahead=question.is_to_come)
 
 
-def _last_month_of_name(match: "regex.Match[str]", question: Question) -> Span | None:
-    """The latest that is over, for "last May"."""
+def _month_of_name(turn: int, match: "regex.Match[str]", question: Question) -> Span | None:
+    """The last May is over, the next has not begun, this May is of this year."""
     if not _is_month(match, question):
         return None
     month, today = _month(match), question.today
-    return get_month(today.year - (month >= today.month), month)
-
-
-def _this_month_of_name(match: "regex.Match[str]", question: Question) -> Span | None:
-    return get_month(question.today.year, _month(match)) if _is_month(match, question) else None
-
-
-def _next_month_of_name(match: "regex.Match[str]", question: Question) -> Span | None:
-    month, today = _month(match), question.today
-    return get_month(today.year + (month <= today.month), month) if _is_month(match, question) else None
+    years = {-1: -(month >= today.month), 0: 0, 1: month <= today.month}[turn]
+    return day_spans.get_month(today.year + years, month)
 
 
 def _in_year(match: "regex.Match[str]", question: Question) -> Span:
@@ -264,8 +250,8 @@ def _date(match: "regex.Match[str]", question: Question) -> Span | None:
         return None
     month, day = _month(match), int(match["d"])
     if year := _year(match):
-        return get_day(date(year, month, day))
-    return get_nearest_date(month, day, today=question.today, ahead=question.is_to_come)
+        return day_spans.get_day(date(year, month, day))
+    return day_spans.get_nearest_date(month, day, today=question.today, ahead=question.is_to_come)
 
 
 def _date_range(match: "regex.Match[str]", question: Question) -> Span | None:
@@ -277,7 +263,7 @@ def _date_range(match: "regex.Match[str]", question: Question) -> Span | None:
 
 
 def _numeric_date(match: "regex.Match[str]", question: Question) -> Span:
-    return get_day(date(int(match["y"]), int(match["month"]), int(match["day"])))
+    return day_spans.get_day(date(int(match["y"]), int(match["month"]), int(match["day"])))
 
 
 def _slashed_date(match: "regex.Match[str]", question: Question) -> Span | None:
@@ -285,11 +271,13 @@ def _slashed_date(match: "regex.Match[str]", question: Question) -> Span | None:
     one, other = int(match["one"]), int(match["other"])
     if max(one, other) <= 12 and one != other:
         return None
-    return get_day(date(int(match["y"]), min(one, other), max(one, other)))
+    return day_spans.get_day(date(int(match["y"]), min(one, other), max(one, other)))
 
 
 def _nth(match: "regex.Match[str]", question: Question) -> Span | None:
-    return get_nearest_day_of_month(int(match["d"]), today=question.today, ahead=question.is_to_come)
+    return day_spans.get_nearest_day_of_month(
+        int(match["d"]), today=question.today, ahead=question.is_to_come
+    )
 
 
 def _rules(read: Read, *patterns: str) -> list[Rule]:
@@ -320,9 +308,9 @@ STANDING: list[Rule] = [
     *_rules(_on_weekday_if_tense_tells, *(row.replace("{w}", _WEEKDAY) for row in words.ON_WEEKDAY)),
     *_rules(_in_month, *(f"(?:{row})(?:{_YEAR_BEFORE}|{TAIL})" for row in words.IN_MONTH)),
     *_rules(_in_month, f"(?P<last_year>{words.LAST_YEAR_IN}) {{m}}", "{m},?(?: de| del| of)? {y}"),
-    *_rules(_last_month_of_name, "(?<!(?:the|my|our|your|his|her|at) )last {m}"),
-    *_rules(_this_month_of_name, "this {m}"),
-    *_rules(_next_month_of_name, "next {m}"),
+    *_rules(partial(_month_of_name, -1), "(?<!(?:the|my|our|your|his|her|at) )last {m}"),
+    *_rules(partial(_month_of_name, 0), "this {m}"),
+    *_rules(partial(_month_of_name, 1), "next {m}"),
     *_rules(_in_year, *words.IN_YEAR),
     *_rules(_date, ON + DAY_MONTH, "(?:(?P<on>on) )?{m}\\.? (?:the )?" + DAY_YEAR),
     *_rules(_date_range, "(?:(?:from|vom|del|du|de|on) )?{first}" + _TO + DAY_MONTH),

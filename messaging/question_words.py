@@ -69,7 +69,7 @@ STARTS = (
     r"(?:ist|sind|hat) (?:mein|meine|der|die|das|es|er|sie|unser|unsere)\b",
     r"(?:sag mir|suche?(?= (?:nach|mir|mein|d[iea]|all))|finde|zeige?(?: mir)?|erzähl mir)\b|erinnere? mich,? (?:daran,? )?(?:was|wann|wo|wer|wie)\b",
     # Italian, Dutch
-    r"(?:dove|dov'è|quand'è|chi|quale?|quali|quant[oaie]|perché|cosa|che cosa|cos'è|com'è)\b|che (?:ora|ore|giorno)\b",
+    r"(?:dove|dov'è|quand'è|(?:a |di |con |per )?chi|quale?|quali|quant[oaie]|perché|cosa|che cosa|cos'è|com'è)\b|che (?:ora|ore|giorno)\b",
     rf"quando (?:è|sono|ho|era|devo|parte|comincia|arriva|compie)\b{_NO_COMMA}|come (?:si chiama|sta|è|faccio|ho)\b",
     r"(?:dimmi|cercami|cerca|trova|mostrami)\b|ricordami (?:cosa|quando|dove|chi|che|come)\b",
     r"(?:wanneer|waar|wat|wie|hoe|waarom|welke?) (?:is|zijn|was|waren|heb|hebt|heeft|had|moet|moeten|kan|kun|ligt|staat"
@@ -90,9 +90,9 @@ STARTS = (
     r"(?:gdzie|kto|komu|ile|dlaczego|jaki|jaka|jakie|który|która|czy|co (?:m[óo]wił\w*|powiedział\w*|mam|jest|to))\b",
     r"jak (?:się|ma|nazywa|długo|często)\b|przypomnij mi,? (?:co|kiedy|gdzie|kto)\b|(?:kdy|kde|kdo|kolik|proč|jaký|jaká)\b",
     # Hebrew, Arabic
-    r"(?:מתי|איפה|היכן|מי(?! ש)|מה(?! ש)|איזה|איזו|אילו|כמה|למה|מדוע|איך|האם|לאן|מאיפה|חפש|תגיד לי|ספר לי)\b",
+    r"(?:מתי|איפה|היכן|מי(?! ש)|מה(?! ש)|איזה|איזו|אילו|כמה|למה|מדוע|איך|האם|לאן|מאיפה|למי|של מי|עם מי|חפש|תגיד לי|ספר לי)\b",
     r"תזכיר(?:י)? לי (?:מה|מתי|איפה|מי|איך|את)\b",
-    r"(?:متى|أين|اين|وين|ماذا|هل|كم|كيف|لماذا|ليش|مين|شو|ايش|إيش|ابحث|أخبرني)\b|ذكرني (?:متى|أين|بما|ماذا)\b",
+    r"(?:متى|أين|اين|وين|ماذا|هل|كم|كيف|لماذا|ليش|مين|لمن|شو|ايش|إيش|ابحث|أخبرني)\b|ذكرني (?:متى|أين|بما|ماذا)\b",
     r"(?:من|ما) (?:هو|هي|هم|قال|اسم|رقم|موعد|عنوان|الذي|كان)\b",
     # Indonesian, Greek, Romanian, Hungarian
     r"(?:kapan|di ?mana|ke ?mana|siapa|apa(?:kah)?(?! pun)|berapa|mengapa|kenapa|bagaimana|cari(?:kan)?)\b",

@@ -118,15 +118,10 @@ def _skip_greeting(said: str) -> str:
 
 def _get_end_of_small_talk(plain: str) -> int:
     """Where small talk at the beginning ends; 0 if there is none."""
-    at, has_greeted = 0, False
-    while at < len(plain):
-        match = _SMALL_TALK.match(plain, at)
-        has_greeted = has_greeted or match is not None
-        match = match or _FILLER.match(plain, at)
-        if not match:
-            break
+    at = 0
+    while match := _SMALL_TALK.match(plain, at) or _FILLER.match(plain, at):
         at = match.end()
-    return at if has_greeted else 0
+    return at
 
 
 def _asks(said: str) -> bool:

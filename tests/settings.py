@@ -19,6 +19,8 @@ for name in list(os.environ):
 os.environ |= {
     "DATA_DIR": os.environ.get("TEST_DATA_DIR")
     or str(Path(__file__).resolve().parent.parent / "var" / "test"),
+    "ENV_FILE": os.devnull,
+    "DATABASE_URL": "",
     "SECRET_KEY": "a key for tests only",
     "DEBUG": "false",
     "HOST": "127.0.0.1",
@@ -32,7 +34,6 @@ os.environ |= {
     "TWILIO_API_BASE_URL": "http://127.0.0.1:9",  # nothing listens there: a test that needs Twilio says so
     "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),
 }
-os.environ.pop("DATABASE_URL", None)
 
 from whatsbot import embedded_postgres  # noqa: E402
 from whatsbot.settings import *  # noqa: E402, F403

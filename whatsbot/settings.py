@@ -10,7 +10,7 @@ from whatsbot.secrets import load_or_create_secrets
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
 GENERATED = load_or_create_secrets(DATA_DIR)

@@ -23,7 +23,6 @@ LONGEST_DELAY_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
 TICK_SECONDS = 0.5
 DOUBLE_SECONDS = 1.0
-ASK_AGAIN_SECONDS = 1.0
 CHUNK_BYTES = 64 * 1024
 
 PR_SET_PDEATHSIG = 1
@@ -83,11 +82,11 @@ class Program:
             return None
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
-    def signal_all(self, number: int) -> None:
-        """Send a signal to whatever runs in its session."""
+    def kill(self) -> None:
+        """End whatever still runs in its session."""
         if self.process:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def pass_lines(self, emit: Say) -> bool:
         """Emit the lines that have come, and return whether there may be more later."""
@@ -222,7 +221,7 @@ class Supervisor:
         """After ``program`` has ended: nothing it started goes on, none of its last words is lost."""
         if program.process is None or program.process.stdout is None or program.process.stdout.closed:
             return
-        program.signal_all(signal.SIGKILL)
+        program.kill()
         if program.get_output() in self._selector.get_map():
             self._pass_lines(program)
         with contextlib.suppress(KeyError):
@@ -231,7 +230,6 @@ class Supervisor:
 
     def _stop_all(self, programs: list[Program]) -> None:
         started = time.monotonic()
-        ask_again_at = started + ASK_AGAIN_SECONDS
         left = [program for program in programs if program.process]
         for program in left:
             if program.process and program.get_end() is None:
@@ -241,16 +239,10 @@ class Supervisor:
             for program in [program for program in left if program.get_end()]:
                 self._clear_away(program)
                 left.remove(program)
-            now = time.monotonic()
             for program in left:
-                if now - started > program.stop_seconds or self.stop_requests > 1:
+                if time.monotonic() - started > program.stop_seconds or self.stop_requests > 1:
                     self._say(f"{program.name} does not end by itself and is killed")
-                    program.signal_all(signal.SIGKILL)
-                elif now > ask_again_at:
-                    # Granian's workers do not hear the first one while they load the application.
-                    program.signal_all(signal.SIGTERM)
-            if now > ask_again_at:
-                ask_again_at = now + ASK_AGAIN_SECONDS
+                    program.kill()
 
 
 def _make_end_with(parent: int) -> Callable[[], None]:
