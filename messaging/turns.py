@@ -7,6 +7,7 @@ the row lock in `commit_answer` lets exactly one worker finish a message, even i
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import WhatsAppUser
@@ -99,10 +100,11 @@ def commit_answer(raw: RawMessage, answer: Answer) -> bool:
     interaction = _lock_unanswered(raw)
     if interaction is None:
         return False
-    interaction.kind = answer.kind
     interaction.answer = answer.text
-    interaction.answered_at = timezone.now()
-    interaction.save(update_fields=["kind", "answer", "answered_at"])
+    # PostgreSQL's clock, like ``started_at``: those of two machines may differ by more than a turn takes.
+    Interaction.objects.filter(id=interaction.id).update(
+        kind=answer.kind, answer=answer.text, answered_at=Now()
+    )
     # A memory may have been forgotten since it was found.
     alive = set(
         Memory.objects.filter(id__in=[hit.memory.id for hit in answer.used]).values_list("id", flat=True)
