@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.http import QueryDict
 from django.utils import timezone
@@ -75,12 +75,17 @@ def queue_answer(*, raw_message: RawMessage, interaction: Interaction) -> None:
         defer_send(row)
 
 
+def get_lock(row: OutboundMessage) -> str:
+    """The queue lock that keeps one person's answers in order."""
+    return f"outbox:{row.user_id}"
+
+
 def defer_send(row: OutboundMessage, *, after: timedelta = timedelta()) -> None:
     """Enqueue one send; sends of one person go out one after the other, in the order they were queued."""
     jobs.configure_task(
         SEND_MESSAGE,
         queue=QUEUE,
-        lock=f"outbox:{row.user_id}",
+        lock=get_lock(row),
         schedule_at=timezone.now() + after if after else None,
     ).defer(outbound_id=str(row.id))
 
@@ -230,8 +235,20 @@ def record_delivery_event(*, post: QueryDict, tag: str | None) -> None:
     if row is None or (not created and event.outbound_message_id is not None):
         return  # waits for its row, or has been applied
     settle(row.id, sid=sid, twilio_status=word, error_code=error_code)
+    if row.status == Status.SENDING:
+        _wake_waiting_send(row)
     if FROM_TWILIO.get(word) == Status.FAILED and not is_permanent_delivery_error(error_code):
         _send_again(row)
+
+
+def _wake_waiting_send(row: OutboundMessage) -> None:
+    """The callback has settled what a job of this row may be waiting to look up: let it run, and free the lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE procrastinate_jobs SET scheduled_at = NULL"
+            " WHERE status = 'todo' AND lock = %s AND args->>'outbound_id' = %s",
+            [get_lock(row), str(row.id)],
+        )
 
 
 def _send_again(row: OutboundMessage) -> None:

@@ -104,6 +104,15 @@ LEAD_INS = (
     r"(?:(?:hi|hello|hey|hola|thanks|ok|okay|so|and|but|well|also|then|now|sorry|um+|hmm+|please|pls|by the way|btw"
     r"|(?:quick )?question|y|e|et|und|а|и)[\s,:]+)+"
 )
+# The same in languages that write words together.
+UNSPACED = (
+    r"เมื่อไหร่|เมื่อไร|ที่ไหน|ใคร(?!ๆ)|อะไร|เท่าไหร่|เท่าไร|ทำไม|ยังไง|ไหม$|มั้ย$|หรือเปล่า",
+    r"いつ(?![もか])|どこ(?![かも])|誰(?![かも])|何(?![かもでと度回])|なに(?![かも])|いくら|いくつ|どれ|どの|なぜ|どうして",
+    r"(?:です|ます|でした|ました|だった|った)か$|っけ$|かな$",
+    r"什么时候|什麼時候|何时|哪$|哪[里裡儿天个個]|几[点號号月岁]|幾[點號]|怎么|怎麼|为什么|為什麼|(?<!没|沒)什[么麼](?!都)|多少|[谁誰](?![都かも])|[吗嗎呢]$",
+    r"언제(?![나든])|어디(?!든)|누구(?!나)|누가|무엇|뭐(?!든)|뭘|무슨|몇 ?[시월일살명개]|얼마|어떻게|어느"
+    r"|(?:나요|까요|가요|니까|더라)$",
+)
 # Where the question word may stand anywhere in the sentence.
 ANYWHERE = (
     r"(?<!\w)(?:कब|कहाँ|कहां|कौन|क्या|कितना|कितने|कितनी|क्यों|कैसे|किसने|किसका|किसको|किस)(?!\w)",
@@ -112,12 +121,7 @@ ANYWHERE = (
     r"\bли\b|(?<!\w)(?:کجا|چه وقت|چند|چرا|آیا|کدام|کی است|کب|کہاں|کون|کیا|کتنا|کیوں)(?!\w)",
     r"(?<!\w)(?:কখন|কবে|কোথায়|কত|কেন|எப்போது|எங்கே|யார்|என்ன|எவ்வளவு|ఎప్పుడు|ఎక్కడ|ఎవరు)(?!\w)",
     r"(?:khi nào|bao giờ|ở đâu|là ai|là gì|bao nhiêu|mấy giờ|tại sao)\b|\b(?:lini|wapi|nani|ngapi|kwa nini)\b",
-    r"เมื่อไหร่|เมื่อไร|ที่ไหน|ใคร(?!ๆ)|อะไร|เท่าไหร่|เท่าไร|ทำไม|ยังไง|ไหม$|มั้ย$|หรือเปล่า",
-    r"いつ(?![もか])|どこ(?![かも])|誰(?![かも])|何(?![かもでと度回])|なに(?![かも])|いくら|いくつ|どれ|どの|なぜ|どうして",
-    r"(?:です|ます|でした|ました|だった|った)か$|っけ$|かな$",
-    r"什么时候|什麼時候|何时|哪$|哪[里裡儿天个個]|几[点號号月岁]|幾[點號]|怎么|怎麼|为什么|為什麼|(?<!没|沒)什[么麼](?!都)|多少|[谁誰](?![都かも])|[吗嗎呢]$",
-    r"언제(?![나든])|어디(?!든)|누구(?!나)|누가|무엇|뭐(?!든)|뭘|무슨|몇 ?[시월일살명개]|얼마|어떻게|어느"
-    r"|(?:나요|까요|가요|니까|더라)$",
+    *UNSPACED,
 )
 # A question mark after these asks for a nod, not for a memory: "My flight is at 9, ok?"
 TAGS = r"[,;.،]\s*¿?(?:ok|okay|alright|got it|understood|vale|tá|tá bom|né|d'accord|ja|va bene|ладно|ठीक है|theek hai)\s*\?$"
@@ -128,7 +132,7 @@ _ASKING = (
 )
 _THIS = r"(?:\s+(?:this|the following|it|for me|down|please))*"
 _VERBS = r"is|are|was|were|am|has|have|had|likes?|lives?|will|needs?|wants?|hates?|loves?|works?|prefers?|can|does|did"
-# What comes before the thing to remember. The first group that follows is the thing itself.
+# What comes before the thing to remember.
 REQUESTS = (
     rf"{_ASKING}(?:remember|note|save|store|keep in mind|bear in mind|memori[sz]e|record|log|write|jot"
     rf"|make a (?:note|memo)|take a note|don'?t (?:ever )?forget|do not forget){_THIS}(?:\s+that\b|\s*[:：]|\s+-)\s*",

@@ -23,6 +23,10 @@ ALSO_WITHIN = 0.03
 ALSO = 2
 LISTED = 10
 
+# WhatsApp's own limit for a text; reading phrases of time in something far longer would take seconds.
+LONGEST_QUESTION = 4096
+
+DOUBT = "I'm not sure, but this may be it."
 GREETING = "Hi! Tell me anything you want to remember, or ask me about it. Send /help to see how."
 UNREADABLE = "I can't read this kind of message yet, only text and places. Nothing was saved."
 MEDIA = "I can't keep pictures, voice notes or files yet."
@@ -75,13 +79,29 @@ def _keep_caption(turn: Turn) -> Answer:
 
 def _recall(turn: Turn) -> Answer:
     question = turn.content.text
-    phrase = find_time_phrase(question, today=turn.now.astimezone(turn.zone).date())
-    days = phrase.days if phrase else None
-    within = days.to_utc(turn.zone) if days else ALWAYS
-    terms = search_terms(phrase.rest if phrase else question)
-    if not terms and days:
+    today = turn.now.astimezone(turn.zone).date()
+    phrase = find_time_phrase(question, today=today) if len(question) <= LONGEST_QUESTION else None
+    # "What do I have on Friday?" is about the day of an event, not about the day it was told.
+    days = phrase.days if phrase and phrase.looks_back else None
+    terms = search_terms(phrase.rest if phrase and days else question)
+    if days is None:
+        return _recall_within(turn, terms=terms, days=None)
+    if not terms:
         return _recall_days(turn, days)
-    result = search_memories(user_id=turn.user.id, query=question, terms=terms, within=within)
+    answer = _recall_within(turn, terms=terms, days=days)
+    if answer.kind is not Is.MISSED:
+        return answer
+    # "Where did we camp in July?" may be about July, told in August.
+    elsewhen = _recall_within(turn, terms=search_terms(question), days=None)
+    if elsewhen.kind is Is.MISSED or elsewhen.text.startswith(DOUBT):
+        return answer
+    return Answer(kind=Is.RECALLED, text=f"{answer.text} But {_lower(elsewhen.text)}", used=elsewhen.used)
+
+
+def _recall_within(turn: Turn, *, terms: str, days: LocalDays | None) -> Answer:
+    """Quote what fits best among what was said on ``days``, say so when that is doubtful, or that nothing fits."""
+    within = days.to_utc(turn.zone) if days else ALWAYS
+    result = search_memories(user_id=turn.user.id, query=turn.content.text, terms=terms, within=within)
     sure = [hit for hit in result.hits if _is_sure(hit)]
     hits = [hit for hit in sure if hit.score >= sure[0].score - ALSO_WITHIN][: 1 + ALSO]
     if hits:
@@ -90,8 +110,7 @@ def _recall(turn: Turn) -> Answer:
         return Answer(kind=Is.RECALLED, text="\n".join(lines), used=hits)
     unsure = [hit for hit in result.hits if hit.similarity is not None and hit.similarity >= UNSURE][:1]
     if unsure:
-        text = f"I'm not sure, but this may be it. {_quote(turn, unsure[0])}"
-        return Answer(kind=Is.RECALLED, text=text, used=unsure)
+        return Answer(kind=Is.RECALLED, text=f"{DOUBT} {_quote(turn, unsure[0])}", used=unsure)
     return Answer(kind=Is.MISSED, text=_miss(turn, days))
 
 

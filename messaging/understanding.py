@@ -57,9 +57,10 @@ def search_terms(text: str) -> str:
 
 
 _ELISION = regex.compile(r"^(?:l|d|j|m|t|s|n|c|qu|dell|all|nell|un)['’]", regex.IGNORECASE)
-END = 300
 
 # --- How a message is read ---
+
+END = 300  # characters
 
 _PICTURE = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}")
 _LINK = regex.compile(r"https?://\S+")
@@ -78,7 +79,7 @@ def _either(patterns: tuple[str, ...]) -> str:
 _STARTS = regex.compile(rf"[¿¡\"'«“(\s]*(?:{_either(question_words.STARTS)})")
 _LEAD_INS = regex.compile(question_words.LEAD_INS)
 _ANYWHERE = regex.compile(_either(question_words.ANYWHERE))
-_UNSPACED_QUESTION = regex.compile(_either(question_words.ANYWHERE[-5:]))
+_UNSPACED_QUESTION = regex.compile(_either(question_words.UNSPACED))
 _TAG = regex.compile(question_words.TAGS)
 _TO_DO = regex.compile(question_words.TO_DO)
 _REQUEST = regex.compile(_either(question_words.REQUESTS), regex.IGNORECASE)

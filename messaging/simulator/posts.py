@@ -6,6 +6,7 @@ process listens on, as a reverse proxy would: nothing leaves the machine. Facts:
 """
 
 import json
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -42,7 +43,7 @@ def post_signed(*, url: str, fields: dict[str, str], token: str) -> int:
     path = url.removeprefix(settings.PUBLIC_BASE_URL)
     local = f"http://{ANY_ADDRESS.get(settings.HOST, settings.HOST)}:{settings.PORT}{path}"
     headers = {
-        "Host": settings.PUBLIC_BASE_URL.partition("://")[2],
+        "Host": urlsplit(settings.PUBLIC_BASE_URL).netloc,
         "X-Twilio-Signature": sign(url=url, params=fields, token=settings.TWILIO_AUTH_TOKENS[0]),
         "I-Twilio-Idempotency-Token": token,
         "User-Agent": "TwilioProxy/1.1",

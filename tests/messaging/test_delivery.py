@@ -193,6 +193,19 @@ def test_callbacks_before_the_create_call_returns_are_not_undone(
     assert queued.delivered_at is not None
 
 
+def test_a_callback_that_settles_a_lost_answer_frees_the_persons_next_answers(
+    deliver: Callable[..., Any], twilio_double: TwilioDouble, queued: OutboundMessage
+) -> None:
+    twilio_double.fail_next("create", kind="unavailable")
+    message = twilio_double.add_message(to=TO, from_=SENDER, body="Saved as #1.")
+    send(queued)
+    later = timezone.now() + timedelta(hours=1)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = %s", [later])
+    callback(deliver, message.sid, "sent", tag=queued.id)
+    assert ProcrastinateJob.objects.get().scheduled_at is None
+
+
 @pytest.mark.parametrize("order", list(permutations(["sent", "delivered", "read"])))
 def test_callbacks_in_any_order_end_at_read(
     deliver: Callable[..., Any], twilio_double: TwilioDouble, queued: OutboundMessage, order: tuple[str, ...]

@@ -13,7 +13,7 @@ from memories.store import store_memory
 from messaging.answers import Answer, Turn
 from messaging.inbound import Content
 from messaging.models import RawMessage
-from messaging.recall import answer_from_memories
+from messaging.recall import DOUBT, answer_from_memories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,7 +64,6 @@ BELONGS_TO_NONE = [
     "where are my keys?",
     "what colour is my bike?",
 ]
-DOUBT = "I'm not sure"
 
 
 @pytest.fixture

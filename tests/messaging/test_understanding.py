@@ -131,6 +131,11 @@ QUESTIONS = [
     "sinh nhật của em gái tôi là khi nào",
     "kapan ulang tahun adik saya",
     "siku ya kuzaliwa ya dada yangu ni lini",
+    "¿tu hermana viene a cenar",
+    "Η αδερφή μου έρχεται;",
+    "do\u0301nde deje\u0301 las llaves",
+    "a chi ho prestato il trapano",
+    "למי השאלתי את המקדחה",
     # Written before they were tried, to see how the rules do on what they were not made for
     "whats my blood type",
     "wheres the spare key",
@@ -304,6 +309,7 @@ STATEMENTS = [
     "sinh nhật của em gái tôi là 14 tháng 3",
     "ulang tahun adik saya 14 Maret",
     "siku ya kuzaliwa ya dada yangu ni 14 Machi",
+    "See https://example.com/search?",
     # Written before they were tried: statements that begin like questions
     "Leo wears size 31 shoes",
     "the spare key is under the blue pot",
@@ -384,6 +390,7 @@ GREETINGS = [
         "❤️❤️",
     ),
     *(
+        "really",
         "great, thanks",
         "How are you?",
         "what can you do?",
@@ -537,6 +544,7 @@ def test_a_long_message_is_judged_by_its_ends_and_fast() -> None:
     started = time.perf_counter()
     assert classify(story) is Kind.STATEMENT
     assert classify(f"{story} When did we leave?") is Kind.QUESTION
+    assert classify("kya " * 16_000) is Kind.STATEMENT
     assert strip_request(f"Remember: {story}") == story.strip()
     assert time.perf_counter() - started < 1
 
