@@ -28,7 +28,11 @@ def check_twilio(**kwargs: Any) -> list[CheckMessage]:
     missing = [name for name, value in needed.items() if not value]
     found: list[CheckMessage] = []
     if missing:
-        found.append(Error(f"SIMULATOR is off and {', '.join(missing)} is not set.", id="whatsbot.E002"))
+        found.append(
+            Error(
+                f"SIMULATOR is off, and these settings are missing: {', '.join(missing)}.", id="whatsbot.E002"
+            )
+        )
     if settings.TWILIO_WHATSAPP_NUMBER and not settings.TWILIO_WHATSAPP_NUMBER.startswith("whatsapp:"):
         found.append(
             Error(

@@ -45,12 +45,14 @@ class Report:
     doubled_replies: int
     users_out_of_order: int
     unfinished: int
+    texts_or_numbers_in_logs: int
     settled_seconds: float
 
     def is_flawless(self, *, messages: int) -> bool:
         """Nothing lost, nothing doubled, nothing out of order, nothing left."""
         return (
             self.refused_webhooks == self.doubled_replies == self.users_out_of_order == self.unfinished == 0
+            and self.texts_or_numbers_in_logs == 0
             and self.raw_messages == self.interactions == self.replies == messages
             and self.settled_seconds <= SETTLE_SECONDS
         )
@@ -173,6 +175,11 @@ def _report(stack: Stack, double: TwilioDouble, *, seed: int, refused: int, sett
         doubled_replies=len(double.messages) - sum(len(places) for places in sent.values()),
         users_out_of_order=sum(places != sorted(places) for places in sent.values()),
         unfinished=_count_unfinished(stack),
+        texts_or_numbers_in_logs=sum(
+            stack.read_log(name).count(secret)
+            for name in ("web", "worker")
+            for secret in ("Note ", "1202555")
+        ),
         settled_seconds=round(settled, 1),
     )
 
@@ -193,7 +200,7 @@ def main() -> int:
     options = parser.parse_args()
     report = run(messages=options.messages, users=options.users, kills=options.kills, seed=options.seed)
     for name, value in asdict(report).items():
-        print(f"{name:20}{value:>10}")
+        print(f"{name:26}{value:>10}")
     return 0 if report.is_flawless(messages=options.messages) else 1
 
 
