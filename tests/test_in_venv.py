@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import shlex
 import shutil
 import signal
 import subprocess
@@ -140,7 +141,8 @@ def test_a_failed_installation_shows_why_and_is_not_taken_for_done(project: Path
 def test_a_python_that_is_too_old_is_refused_in_a_sentence(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "bot")
     for name in ("python3", "python"):
-        (tmp_path / name).write_text("#!/bin/sh\ncase $2 in *print*) echo 3.9.2 ;; *) exit 1 ;; esac\n")
+        pretend = f'exec {shlex.quote(sys.executable)} -c "import sys; sys.version_info = (3, 10, 9); $2"'
+        (tmp_path / name).write_text(f"#!/bin/sh\n{pretend}\n")
         (tmp_path / name).chmod(0o755)
     for name in ("sh", "dirname"):
         (tmp_path / name).symlink_to(shutil.which(name) or name)
@@ -148,7 +150,7 @@ def test_a_python_that_is_too_old_is_refused_in_a_sentence(tmp_path: Path) -> No
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        "Whatsbot needs Python 3.11 or newer, and python3 is 3.9.2: "
+        "Whatsbot needs Python 3.11 or newer, and python3 is 3.10.9: "
         "name another, like this: PYTHON=/path/to/python3.12 script/server\n"
     )
 

@@ -146,6 +146,18 @@ def test_stopping_asks_first_and_kills_what_does_not_listen(
     assert [polite.get_end(), deaf.get_end()] == ["exit code 0", "SIGKILL"], "started again after the stop"
 
 
+def test_a_program_that_was_deaf_to_the_first_request_gets_a_second_and_no_third(
+    supervisor: Supervisor, said: list[str], program: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.1)
+    supervisor.keep(
+        program("sh -c 'trap \"echo asked\" TERM; echo up; while :; do sleep 0.01; done'", stop_seconds=0.6)
+    )
+    turn_until(supervisor, lambda: said)
+    supervisor.stop()
+    assert said.count("web     | asked") == 2
+
+
 def test_a_request_to_stop_ends_a_program_that_runs_once(
     supervisor: Supervisor, said: list[str], program: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
 ) -> None:

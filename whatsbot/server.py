@@ -25,9 +25,10 @@ from whatsbot.supervisor import Program, Supervisor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STOP_SECONDS = {"web": 35.0, "worker": 25.0}  # granian itself gives requests 30 s
+STOP_SECONDS_UNTIL_LIVE = 1.0  # no request is lost then, and granian is deaf while it loads the application
 READY_SECONDS = 60
 MOST_ENDS_BEFORE_READY = 3
-PORT_SECONDS = 10  # that the web process of a start that was killed may take to end
+PORT_SECONDS = STOP_SECONDS["web"]  # that the web process of a start that was killed may take to end
 
 
 class ServerError(Exception):
@@ -73,7 +74,7 @@ def main() -> int:
 
 def read_config() -> Config:
     """Read the environment and ``.env``. Raises ServerError."""
-    environ.Env.read_env(BASE_DIR / ".env")
+    environ.Env.read_env(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
     env = environ.Env()
     port = env.str("PORT", default="") or "8000"
     if not (port.isdecimal() and 0 < int(port) < 65536):
@@ -121,6 +122,7 @@ def only_one(data_dir: Path) -> Iterator[bool]:
 def check_address(config: Config, *, wait_seconds: float) -> None:
     """Raise ServerError if the web process could not listen on HOST and PORT."""
     deadline = time.monotonic() + wait_seconds
+    told = False
     while True:
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
@@ -133,6 +135,11 @@ def check_address(config: Config, *, wait_seconds: float) -> None:
                 return
         except OSError as error:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                if not told:
+                    say(
+                        f"Waiting for port {config.port}, which the start before this one may not have left yet"
+                    )
+                told = True
                 time.sleep(0.2)
                 continue
             another = config.port + 1 if config.port < 65535 else 8000
@@ -170,9 +177,15 @@ def serve(config: Config, *, supervisor: Supervisor) -> None:
         before = get_version(credentials)
         if not run_to_end(supervisor, "prepare", "python manage.py prepare_server", environment=environment):
             return
-        for name, command in read_procfile().items():
-            supervisor.keep(Program(name, command, BASE_DIR, environment, STOP_SECONDS.get(name, 25.0)))
+        programs = {
+            name: Program(name, command, BASE_DIR, environment, STOP_SECONDS[name])
+            for name, command in read_procfile().items()
+        }
+        for program in programs.values():
+            supervisor.keep(program)
+        programs["web"].stop_seconds = STOP_SECONDS_UNTIL_LIVE
         if wait_until_live(config, supervisor=supervisor):
+            programs["web"].stop_seconds = STOP_SECONDS["web"]
             is_new = get_version(credentials) != before
             say(describe(config, credentials=credentials, show_credentials=is_new))
         while not supervisor.stop_requests:

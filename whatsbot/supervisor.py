@@ -23,6 +23,7 @@ LONGEST_DELAY_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
 TICK_SECONDS = 0.5
 DOUBLE_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 2.0
 CHUNK_BYTES = 64 * 1024
 
 PR_SET_PDEATHSIG = 1
@@ -82,11 +83,11 @@ class Program:
             return None
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
-    def kill(self) -> None:
-        """End whatever still runs in its session."""
+    def signal_all(self, number: int) -> None:
+        """Send a signal to whatever runs in its session."""
         if self.process:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+                os.killpg(self.process.pid, number)
 
     def pass_lines(self, emit: Say) -> bool:
         """Emit the lines that have come, and return whether there may be more later."""
@@ -221,7 +222,7 @@ class Supervisor:
         """After ``program`` has ended: nothing it started goes on, none of its last words is lost."""
         if program.process is None or program.process.stdout is None or program.process.stdout.closed:
             return
-        program.kill()
+        program.signal_all(signal.SIGKILL)
         if program.get_output() in self._selector.get_map():
             self._pass_lines(program)
         with contextlib.suppress(KeyError):
@@ -230,6 +231,8 @@ class Supervisor:
 
     def _stop_all(self, programs: list[Program]) -> None:
         started = time.monotonic()
+        asked_again = False
+        killed: list[Program] = []
         left = [program for program in programs if program.process]
         for program in left:
             if program.process and program.get_end() is None:
@@ -239,10 +242,19 @@ class Supervisor:
             for program in [program for program in left if program.get_end()]:
                 self._clear_away(program)
                 left.remove(program)
+            waited = time.monotonic() - started
             for program in left:
-                if time.monotonic() - started > program.stop_seconds or self.stop_requests > 1:
+                if program in killed:
+                    continue
+                if waited > program.stop_seconds or self.stop_requests > 1:
+                    killed.append(program)
                     self._say(f"{program.name} does not end by itself and is killed")
-                    program.kill()
+                    program.signal_all(signal.SIGKILL)
+                elif waited > ASK_AGAIN_SECONDS and not asked_again:
+                    # A worker of granian's is deaf to the first one while it loads the application; one that
+                    # was not finishes its requests all the same, but would hang at a third.
+                    program.signal_all(signal.SIGTERM)
+            asked_again = waited > ASK_AGAIN_SECONDS
 
 
 def _make_end_with(parent: int) -> Callable[[], None]:
