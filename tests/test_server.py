@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsbot import server
+from whatsbot import server, supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("__init__", "server", "supervisor", "embedded_postgres", "postmaster", "unprivileged")
@@ -51,7 +51,8 @@ def bye(number, frame):
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, bye)
 print("running", os.getpid(), flush=True)
-time.sleep(60)
+while True:
+    time.sleep(60)
 """
 # The real thing with less patience, in a terminal of its own where it gets one.
 COMMAND = """
@@ -216,12 +217,40 @@ def test_ctrl_c_in_the_terminal_reaches_only_the_supervisor(start: Callable[...,
     assert b"got SIGINT" not in said
 
 
+def test_asked_a_second_time_it_stops_at_once_but_an_echo_of_the_first_does_not_count(
+    folder: Path, start: Callable[..., Server]
+) -> None:
+    (folder / "worker.py").write_text(WORKER.replace("raise SystemExit", "pass"))
+    one = start()
+    one.wait_for("Whatsbot is ready")
+    one.wait_for(r"worker  \| running")
+    for _ in range(2):
+        one.process.send_signal(signal.SIGINT)
+        one.wait_for(r"worker  \| got SIGTERM")
+    time.sleep(supervisor.DOUBLE_SECONDS)
+    assert "at once" not in one.said()
+    one.process.send_signal(signal.SIGINT)
+    assert one.wait() == 0
+    assert "worker does not end by itself and is killed" in one.said()
+    assert not [pid for pid in one.get_pids() if is_running(pid)]
+
+
 def test_a_stop_during_the_preparation_is_obeyed(start: Callable[..., Server]) -> None:
     one = start(PREPARE_SECONDS="60")
     one.wait_for("preparing")
     assert one.stop() == 0
     assert "ready" not in one.said()
     assert not [pid for pid in one.get_pids() if is_running(pid)]
+
+
+def test_a_web_process_that_is_deaf_before_it_is_live_is_not_waited_for(
+    folder: Path, start: Callable[..., Server]
+) -> None:
+    (folder / "web.py").write_text(WORKER.replace("raise SystemExit", "pass"))
+    one = start()
+    one.wait_for(r"web     \| running")
+    assert one.stop() == 0
+    assert "web does not end by itself and is killed" in one.said()
 
 
 def test_a_web_process_that_dies_is_started_again(start: Callable[..., Server]) -> None:
@@ -274,6 +303,14 @@ def test_a_port_that_is_none_is_refused(start: Callable[..., Server], bad: str) 
 
 def test_a_host_that_is_not_of_this_machine_is_refused(start: Callable[..., Server]) -> None:
     assert re.match(r"Port \d+ cannot be listened on at HOST 192\.0\.2\.1 ", refusal(start(HOST="192.0.2.1")))
+
+
+def test_a_host_name_becomes_the_address_that_the_web_server_needs(
+    port: str, start: Callable[..., Server]
+) -> None:
+    one = start(HOST="localhost")
+    one.wait_for(rf"Admin       http://127\.0\.0\.1:{port}/admin/")
+    assert one.stop() == 0
 
 
 def test_a_data_dir_that_cannot_be_written_is_refused(folder: Path, start: Callable[..., Server]) -> None:

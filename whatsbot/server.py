@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,7 +49,7 @@ class Config:
     @property
     def local_host(self) -> str:
         """An address at which this machine reaches the web process."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
     @property
     def local_url(self) -> str:
@@ -64,8 +64,8 @@ def main() -> int:
     try:
         config = read_config()
         with only_one(config.data_dir) as was_killed:
-            check_address(config, wait_seconds=PORT_SECONDS if was_killed else 0)
-            serve(config, supervisor=supervisor)
+            address = find_address(config, wait_seconds=PORT_SECONDS if was_killed else 0)
+            serve(replace(config, host=address), supervisor=supervisor)
     except (ServerError, EmbeddedPostgresError) as error:
         print(error, file=sys.stderr, flush=True)
         return 1
@@ -119,20 +119,20 @@ def only_one(data_dir: Path) -> Iterator[bool]:
         os.close(lock)
 
 
-def check_address(config: Config, *, wait_seconds: float) -> None:
-    """Raise ServerError if the web process could not listen on HOST and PORT."""
+def find_address(config: Config, *, wait_seconds: float) -> str:
+    """Return the IP address of HOST, where granian wants one. Raises ServerError if PORT is not free there."""
     deadline = time.monotonic() + wait_seconds
     told = False
     while True:
         try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
+            found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
+            # "localhost" may be ::1 first, but our own URLs say 127.0.0.1.
+            family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
             with socket.socket(family, kind, protocol) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(address)
                 listener.listen(1)
-                return
+            return str(address[0])
         except OSError as error:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 if not told:
