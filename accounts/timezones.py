@@ -65,7 +65,7 @@ NOTHING_KNOWN = InferredZone(zone="UTC", certain=False)
 
 
 # Cached because the webhook asks for every message: one statement stores it whether or not the person is new.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16_384)
 def infer_timezone_from_number(number: str | None) -> InferredZone:
     """The zone most people with such a number live in; UTC, not certain, where nothing is known.
 

@@ -1,6 +1,5 @@
 """Messages coming in: from Twilio's form to one stored row with one job, however often it is delivered."""
 
-import functools
 import json
 import random
 import re
@@ -28,9 +27,6 @@ QUEUE = "messages"
 DATABASE_BUDGET_SECONDS = 10.0
 # Twilio's limit is 4096 for WhatsApp; ten times that is not a message any more but must not be lost for being long.
 MAX_FIELD_CHARACTERS = 65_536
-
-# The same few people write all day, and each message carries the zone a new person would get.
-_infer_timezone = functools.lru_cache(maxsize=16_384)(infer_timezone_from_number)
 
 # A lost database comes back; a unique violation means that a racing message of the same person has just linked their
 # number and their business-scoped id, and the next look sees it.
@@ -137,7 +133,7 @@ def receive_message(message: InboundMessage) -> bool:
     The statement is safe to repeat, so a database that is away is simply tried again until the budget of
     `DATABASE_BUDGET_SECONDS` is used up. Raises DatabaseUnavailable then.
     """
-    zone = _infer_timezone(message.from_address)
+    zone = infer_timezone_from_number(message.from_address)
     parameters = {
         "whatsapp_id": message.from_address,
         "phone_number": message.phone_number,

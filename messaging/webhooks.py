@@ -33,8 +33,8 @@ class TwilioWebhook(APIView):
         if not is_signed_by_twilio(
             url=settings.PUBLIC_BASE_URL + post.get_full_path(),
             params=post.POST,
-            signature=post.headers.get("X-Twilio-Signature"),
-            settings_header=post.headers.get("X-Twilio-Webhooks-Signature-Settings"),
+            signature=post.META.get("HTTP_X_TWILIO_SIGNATURE"),
+            settings_header=post.META.get("HTTP_X_TWILIO_WEBHOOKS_SIGNATURE_SETTINGS"),
             tokens=settings.TWILIO_AUTH_TOKENS,
         ):
             raise InvalidTwilioSignature
