@@ -31,6 +31,19 @@ def get_free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def twilio_environment(base_url: str) -> dict[str, str]:
+    """The settings of a bot that has the credentials of the recorded payloads, and Twilio at ``base_url``."""
+    from tests.settings import ACCOUNT_SID, AUTH_TOKEN, SENDER  # importing it starts the tests' PostgreSQL
+
+    return {
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "TWILIO_WHATSAPP_NUMBER": SENDER,
+        "TWILIO_API_BASE_URL": base_url,
+        "SIMULATOR": "false",
+    }
+
+
 class Stack:
     """A bot of its own: database, web process, worker. Everything it says goes to files under ``data_dir``."""
 

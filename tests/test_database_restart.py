@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import make_payload
 from tests.doubles.twilio import TwilioDouble, running_twilio_double
-from tests.processes import Stack, running_stack, wait_for
-from tests.settings import ACCOUNT_SID, AUTH_TOKEN, SENDER
+from tests.processes import Stack, running_stack, twilio_environment, wait_for
+from tests.settings import ACCOUNT_SID, AUTH_TOKEN
 from whatsbot import embedded_postgres, postmaster
 
 
@@ -43,14 +43,7 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
         running_stack(
             data_dir=tmp_path_factory.mktemp("data"),
             postgres_dir=postgres_dir,
-            environment={
-                "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-                "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-                "TWILIO_WHATSAPP_NUMBER": SENDER,
-                "TWILIO_API_BASE_URL": double.base_url,
-                "SIMULATOR": "false",
-                "SEND_GRACE_SECONDS": "2",
-            },
+            environment=twilio_environment(double.base_url) | {"SEND_GRACE_SECONDS": "2"},
         ) as stack,
     ):
         yield Bot(stack, double, server)

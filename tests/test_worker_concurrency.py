@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import make_payload
 from tests.doubles.twilio import TwilioDouble, running_twilio_double
-from tests.processes import Stack, running_stack, wait_for
-from tests.settings import ACCOUNT_SID, AUTH_TOKEN, SENDER
+from tests.processes import Stack, running_stack, twilio_environment, wait_for
+from tests.settings import ACCOUNT_SID, AUTH_TOKEN
 
 PEOPLE = 32
 SLOW_SECONDS = 1.5
@@ -46,14 +46,7 @@ class SlowTwilio:
 def slow(tmp_path: Any) -> Iterator[tuple[Stack, SlowTwilio]]:
     """A bot whose worker is not running yet, and a Twilio that takes its time."""
     with running_twilio_double(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN) as double:
-        environment = {
-            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-            "TWILIO_WHATSAPP_NUMBER": SENDER,
-            "TWILIO_API_BASE_URL": double.base_url,
-            "SIMULATOR": "false",
-            "DATABASE_POOL_SIZE": "4",
-        }
+        environment = twilio_environment(double.base_url) | {"DATABASE_POOL_SIZE": "4"}
         with running_stack(data_dir=tmp_path, environment=environment) as stack:
             yield stack, SlowTwilio(double)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.doubles.twilio import Callbacks, TwilioDouble, running_twilio_double
-from tests.processes import Stack, running_stack, wait_for
+from tests.processes import Stack, running_stack, twilio_environment, wait_for
 
 DELIVERIES = 3
 AT_ONCE = 50
@@ -60,7 +60,7 @@ class Report:
 
 def run(*, messages: int, users: int, kills: int, seed: int) -> Report:
     """Deliver ``messages`` of ``users`` people, kill the worker ``kills`` times meanwhile, and look."""
-    from tests.settings import ACCOUNT_SID, AUTH_TOKEN, SENDER
+    from tests.settings import ACCOUNT_SID, AUTH_TOKEN
 
     chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="whatsbot-chaos-"))
@@ -68,14 +68,7 @@ def run(*, messages: int, users: int, kills: int, seed: int) -> Report:
         with running_twilio_double(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN) as double:
             _slow_down(double)
             double.callbacks = Callbacks(copies=2, drop=0.3, shuffle=True)
-            environment = {
-                "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-                "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-                "TWILIO_WHATSAPP_NUMBER": SENDER,
-                "TWILIO_API_BASE_URL": double.base_url,
-                "SIMULATOR": "false",
-            }
-            with running_stack(data_dir=folder, environment=environment) as stack:
+            with running_stack(data_dir=folder, environment=twilio_environment(double.base_url)) as stack:
                 refused = _deliver_and_kill(
                     stack, double, chance, messages=messages, users=users, kills=kills
                 )
