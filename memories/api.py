@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import phonenumbers
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 
 from accounts.models import WhatsAppUser
+from accounts.phone_numbers import read_phone_number
 from memories.models import Memory
 from memories.search import get_memories
 
@@ -48,14 +48,10 @@ class MemoryList(ListAPIView[Memory]):
 
 
 def _read_number(text: str) -> str:
-    """Any international spelling of a number as E.164."""
     try:
-        parsed = phonenumbers.parse(text.strip().removeprefix("whatsapp:"))
-    except phonenumbers.NumberParseException:
-        raise ValidationError(
-            {"whatsapp_number": ["Give a number with its country, like +12025550123."]}
-        ) from None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return read_phone_number(text)
+    except ValueError as error:
+        raise ValidationError({"whatsapp_number": [str(error)]}) from None
 
 
 def _read_limit(text: str) -> int:

@@ -11,7 +11,9 @@ class Memory(models.Model):
     """One thing a person wanted kept, word for word, with one Mem0 entry (``mem0_id``).
 
     ``happened_at`` is when it was said; ``event_start``/``event_end`` (half-open) when it takes place, if it does.
-    ``number`` is the person's own count, shown as ``#7`` and never used again, so ``/forget 7`` cannot hit another.
+    After a correction, text and ``happened_at`` are those of the correction; what was said before is in
+    `MemoryHistory`. ``number`` is the person's own count, shown as ``#7`` and never used again, so ``/forget 7`` cannot
+    hit another.
     """
 
     class Source(models.TextChoices):
@@ -26,6 +28,10 @@ class Memory(models.Model):
 
     user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="memories")
     number = models.PositiveIntegerField()
+    identity = models.UUIDField(
+        null=True,
+        help_text="What makes a repeat the same memory: the caller's key, or the words (memories/sameness.py).",
+    )
     raw_message = models.ForeignKey(
         "messaging.RawMessage", null=True, blank=True, on_delete=models.CASCADE, related_name="memories"
     )
@@ -36,6 +42,18 @@ class Memory(models.Model):
     )
     mem0_id = models.UUIDField(unique=True)
     text = models.TextField()
+    word_count = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Rows of `MemoryWord`, by count."
+    )
+    corrected_by = models.ForeignKey(
+        "messaging.RawMessage",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="corrected_memories",
+        help_text="The message the present text is from, if that is not the first.",
+    )
+    correction_call = models.CharField(max_length=100, blank=True, db_default="")
     type = models.CharField(max_length=16, choices=Type, default=Type.NOTE)
     source = models.CharField(max_length=8, choices=Source, default=Source.CHAT)
     happened_at = models.DateTimeField()
@@ -49,6 +67,10 @@ class Memory(models.Model):
         constraints = (
             models.UniqueConstraint(name="memory_number_once_per_user", fields=["user", "number"]),
             models.UniqueConstraint(name="memory_once_per_tool_call", fields=["raw_message", "tool_call"]),
+            models.UniqueConstraint(
+                name="memory_corrected_once_per_tool_call", fields=["corrected_by", "correction_call"]
+            ),
+            models.UniqueConstraint(name="memory_once_per_identity", fields=["user", "identity"]),
             models.CheckConstraint(name="memory_has_text", condition=~Q(text="")),
             models.CheckConstraint(
                 name="memory_from_chat_has_a_message",
@@ -67,6 +89,65 @@ class Memory(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.number}"
+
+
+class MemoryHistory(models.Model):
+    """What was said about a memory besides its present text: a text that was corrected, or the same said again."""
+
+    class Kind(models.TextChoices):
+        CORRECTED = "corrected"  # the text until then
+        REPEATED = "repeated"  # known already, said once more
+
+    memory = models.ForeignKey(Memory, on_delete=models.CASCADE, related_name="history")
+    kind = models.CharField(max_length=9, choices=Kind)
+    text = models.TextField()
+    raw_message = models.ForeignKey(
+        "messaging.RawMessage",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="memory_history",
+        help_text="The message that said it.",
+    )
+    tool_call = models.CharField(max_length=100, blank=True)
+    said_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "memory history"
+        constraints = (
+            models.UniqueConstraint(
+                name="memory_repeated_once_per_tool_call", fields=["raw_message", "tool_call"]
+            ),
+            models.CheckConstraint(name="memory_history_has_text", condition=~Q(text="")),
+            models.CheckConstraint(
+                name="memory_history_kind_known", condition=Q(kind__in=["corrected", "repeated"])
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} in memory {self.memory_id}"
+
+
+class MemoryWord(models.Model):
+    """How often a memory has a word: the index search by words reads (memories/words.py makes the words).
+
+    The primary key is the posting list of one word of one person, so that a search reads only that person's own.
+    ``word_count`` is the memory's, beside each of its words, so that a posting list alone is enough to score.
+    """
+
+    pk = models.CompositePrimaryKey("user", "word", "memory")
+    # The memory's own key keeps the person's; another check for each word would double the cost of an insertion.
+    user = models.ForeignKey(
+        WhatsAppUser, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    word = models.CharField(max_length=64)
+    memory = models.ForeignKey(Memory, on_delete=models.CASCADE, related_name="words")
+    count = models.PositiveSmallIntegerField()
+    word_count = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"word of memory {self.memory_id}"
 
 
 class Citation(models.Model):

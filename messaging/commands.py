@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from memories.changes import forget_memory
 from memories.dates import format_day
 from memories.search import get_memories
-from memories.store import forget_memory
 from messaging.answers import Turn, shorten
 
 HELP = """I am your memory. Tell me things, and ask me later.

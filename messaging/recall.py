@@ -6,11 +6,12 @@ It never makes anything up: an answer quotes memories word for word with their d
 from memories.dates import LocalDays, format_day, format_range
 from memories.models import Memory
 from memories.search import ALWAYS, Hit, get_memories, search_memories
-from memories.store import store_memory
+from memories.search_terms import search_terms
+from memories.store import Outcome, Stored, store_memory
 from memories.time_phrases import find_time_phrase
 from messaging.answers import Answer, Turn, shorten
 from messaging.models import Interaction
-from messaging.understanding import Kind, classify, search_terms, strip_request
+from messaging.understanding import Kind, classify, strip_request
 
 Is = Interaction.Kind
 # Cosine similarities of multilingual-e5-small crowd together near 0.8, whatever the texts: pairs that belong together
@@ -18,8 +19,8 @@ Is = Interaction.Kind
 SURE = 0.86
 SURE_WITH_A_WORD = 0.80
 UNSURE = 0.82
-# Other findings are named only if they are nearly as good as the best.
-ALSO_WITHIN = 0.03
+# Other findings are named only if they score nearly as much as the best.
+ALSO_FROM = 0.85
 ALSO = 2
 LISTED = 10
 
@@ -46,12 +47,12 @@ def answer_from_memories(turn: Turn) -> Answer:
         return Answer(kind=Is.SMALL_TALK, text=GREETING)
     if kind is Kind.QUESTION:
         return _recall(turn)
-    memory = _save(turn, text=strip_request(content.text), type=Memory.Type.NOTE)
-    return Answer(kind=Is.SAVED, text=f"Saved as #{memory.number}. Ask me about it any time.")
+    stored = _save(turn, text=strip_request(content.text), type=Memory.Type.NOTE)
+    return _acknowledge(stored, saved=f"Saved as #{stored.memory.number}. Ask me about it any time.")
 
 
-def _save(turn: Turn, *, text: str, type: Memory.Type) -> Memory:
-    memory, _ = store_memory(
+def _save(turn: Turn, *, text: str, type: Memory.Type) -> Stored:
+    return store_memory(
         raw_message_id=turn.raw_message_id,
         user_id=turn.user.id,
         tool_call="recall",
@@ -59,22 +60,31 @@ def _save(turn: Turn, *, text: str, type: Memory.Type) -> Memory:
         type=type,
         happened_at=turn.now,
     )
-    return memory
+
+
+def _acknowledge(stored: Stored, *, saved: str) -> Answer:
+    """Say what storing came to: that it is saved, or known already and as what."""
+    if stored.outcome is Outcome.SAVED:
+        return Answer(kind=Is.SAVED, text=saved)
+    return Answer(
+        kind=Is.SAVED, text=f"I know that already: #{stored.memory.number} “{shorten(stored.memory.text)}”"
+    )
 
 
 def _save_place(turn: Turn) -> Answer:
     place = turn.content.place
     assert place is not None
     named = ", ".join(part for part in (turn.content.text, place.label, place.address) if part) or "A place"
-    memory = _save(turn, text=f"{named} ({place.latitude}, {place.longitude})", type=Memory.Type.PLACE)
-    return Answer(kind=Is.SAVED, text=f"Saved the place as #{memory.number}.")
+    stored = _save(turn, text=f"{named} ({place.latitude}, {place.longitude})", type=Memory.Type.PLACE)
+    return _acknowledge(stored, saved=f"Saved the place as #{stored.memory.number}.")
 
 
 def _keep_caption(turn: Turn) -> Answer:
     if classify(turn.content.text) is Kind.EMPTY:
         return Answer(kind=Is.UNREADABLE, text=f"{MEDIA} Nothing was saved.")
-    memory = _save(turn, text=turn.content.text, type=Memory.Type.NOTE)
-    return Answer(kind=Is.SAVED, text=f"{MEDIA} I saved the text as #{memory.number}.")
+    stored = _save(turn, text=turn.content.text, type=Memory.Type.NOTE)
+    answer = _acknowledge(stored, saved=f"I saved the text as #{stored.memory.number}.")
+    return Answer(kind=Is.SAVED, text=f"{MEDIA} {answer.text}")
 
 
 def _recall(turn: Turn) -> Answer:
@@ -103,7 +113,7 @@ def _recall_within(turn: Turn, *, terms: str, days: LocalDays | None) -> Answer:
     within = days.to_utc(turn.zone) if days else ALWAYS
     result = search_memories(user_id=turn.user.id, query=turn.content.text, terms=terms, within=within)
     sure = [hit for hit in result.hits if _is_sure(hit)]
-    hits = [hit for hit in sure if hit.score >= sure[0].score - ALSO_WITHIN][: 1 + ALSO]
+    hits = [hit for hit in sure if hit.score >= sure[0].score * ALSO_FROM][: 1 + ALSO]
     if hits:
         best, *others = hits
         lines = [_quote(turn, best), *(f"Also, {_lower(_quote(turn, other))}" for other in others)]

@@ -41,23 +41,6 @@ def strip_request(text: str) -> str:
     return text[start:end].strip() or text
 
 
-def search_terms(text: str) -> str:
-    """The words of a question that say what to look for; "" if it has none, as in "What did I say?".
-
-    Question words, auxiliaries, pronouns and words of telling go, in the language most of them belong to. Pass a text
-    whose time phrase is already gone (`TimePhrase.rest`) if that was understood.
-    """
-    words = regex.findall(
-        r"[\p{L}\p{N}\p{M}]+(?:['’.,:/@_-][\p{L}\p{N}\p{M}]+)*", _UNSPACED_QUESTION.sub(" ", text)
-    )
-    folded = [_apostrophes(word).lower() for word in words]
-    language = max(_STOP_WORDS, key=lambda each: sum(word in _STOP_WORDS[each] for word in folded))
-    kept = [word for word, plain in zip(words, folded, strict=True) if plain not in _STOP_WORDS[language]]
-    return " ".join(_ELISION.sub("", word) for word in kept) if language in ("fr", "it") else " ".join(kept)
-
-
-_ELISION = regex.compile(r"^(?:l|d|j|m|t|s|n|c|qu|dell|all|nell|un)['’]", regex.IGNORECASE)
-
 # --- How a message is read ---
 
 END = 300  # characters
@@ -79,12 +62,10 @@ def _either(patterns: tuple[str, ...]) -> str:
 _STARTS = regex.compile(rf"[¿¡\"'«“(\s]*(?:{_either(question_words.STARTS)})")
 _LEAD_INS = regex.compile(question_words.LEAD_INS)
 _ANYWHERE = regex.compile(_either(question_words.ANYWHERE))
-_UNSPACED_QUESTION = regex.compile(_either(question_words.UNSPACED))
 _TAG = regex.compile(question_words.TAGS)
 _TO_DO = regex.compile(question_words.TO_DO)
 _REQUEST = regex.compile(_either(question_words.REQUESTS), regex.IGNORECASE)
 _REQUEST_AFTER = regex.compile(question_words.REQUEST_AFTER, regex.IGNORECASE)
-_STOP_WORDS = {language: frozenset(words.split()) for language, words in question_words.STOP_WORDS.items()}
 # "Did Tom call": a name after the verb.
 _VERB_AND_NAME = regex.compile(
     r"(?:will|[Dd]id|[Dd]oes|[Ii]s|[Ww]as|[Cc]an|[Ss]hould|[Ww]ould|[Cc]ould) \p{Lu}\p{Ll}+ \w"

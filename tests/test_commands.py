@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import ApiToken, StaffUser
-from whatsbot.checks import check_twilio
+from whatsbot.checks import check_embedder, check_twilio
 from whatsbot.secrets import load_or_create_secrets
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +105,17 @@ def test_real_twilio_needs_all_of_its_settings(settings: Any) -> None:
     assert said_by_check(settings, TWILIO_WHATSAPP_NUMBER="+12025550199") == {"whatsbot.E003"}
     assert said_by_check(settings, TWILIO_WHATSAPP_NUMBER="", TWILIO_AUTH_TOKENS=[]) == {"whatsbot.E002"}
     assert "whatsbot.W004" in said_by_check(settings, PUBLIC_BASE_URL="http://bot.example.com")
+
+
+def test_an_embedder_needs_a_name_and_gemini_a_key(settings: Any) -> None:
+    assert check_embedder() == []
+    settings.MEMORY_EMBEDDER = "gemini"
+    [error] = check_embedder()
+    assert (error.id, "GEMINI_API_KEY" in error.msg) == ("whatsbot.E005", True)
+    settings.GEMINI_API_KEY = "a key"
+    assert check_embedder() == []
+    settings.GEMINI_API_KEY, settings.MEM0_API_KEY = "", "m0-key"  # the platform embeds by itself
+    assert check_embedder() == []
+    settings.MEMORY_EMBEDDER = "word2vec"
+    [error] = check_embedder()
+    assert (error.id, "local, gemini" in error.msg) == ("whatsbot.E005", True)

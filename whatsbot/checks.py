@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from whatsbot.integrations.embedder import EMBEDDERS
+
 
 @register
 def check_twilio(**kwargs: Any) -> list[CheckMessage]:
@@ -50,3 +52,15 @@ def check_twilio(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register
+def check_embedder(**kwargs: Any) -> list[CheckMessage]:
+    """The embedder exists and has what it needs; Mem0's platform has one of its own."""
+    if settings.MEMORY_EMBEDDER not in EMBEDDERS:
+        text = f"MEMORY_EMBEDDER is not one of: {', '.join(EMBEDDERS)}."
+    elif settings.MEMORY_EMBEDDER == "gemini" and not settings.GEMINI_API_KEY and not settings.MEM0_API_KEY:
+        text = "MEMORY_EMBEDDER is gemini, and GEMINI_API_KEY is not set."
+    else:
+        return []
+    return [Error(text, hint="The embedder that needs nothing is MEMORY_EMBEDDER=local.", id="whatsbot.E005")]

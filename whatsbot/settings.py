@@ -48,6 +48,16 @@ if SIMULATOR:
 # How long a send whose outcome is unknown waits for a status callback before Twilio's list is asked (seconds).
 SEND_GRACE_SECONDS = env.float("SEND_GRACE_SECONDS", default=30.0)
 
+# Memory. With a key of Mem0's platform the entries are kept there, else in tables of our own database.
+MEM0_API_KEY = env.str("MEM0_API_KEY", default="")
+MEM0_HOST = env.str("MEM0_HOST", default="").rstrip("/")
+MEMORY_EMBEDDER = env.str("MEMORY_EMBEDDER", default="local")
+
+# Gemini
+GEMINI_API_KEY = env.str("GEMINI_API_KEY", default="")
+GEMINI_BASE_URL = env.str("GEMINI_BASE_URL", default="").rstrip("/")
+GEMINI_EMBEDDING_MODEL = env.str("GEMINI_EMBEDDING_MODEL", default="gemini-embedding-001")
+
 # Database. The embedded PostgreSQL is started by whoever runs the process: script/server, manage.py, the tests.
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 DATABASES = {
@@ -167,9 +177,14 @@ LOGGING = {
         # These print addresses, texts or job arguments at INFO.
         "twilio.http_client": {"level": "WARNING"},
         "mem0": {"level": "WARNING"},
+        "mem0.client.utils": {
+            "level": "CRITICAL"
+        },  # an error for every refusal, though it be an ordinary 404
         "mem0.utils.spacy_models": {"level": "ERROR"},  # warns that an optional package is not there
         "procrastinate": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "google_genai": {"level": "ERROR"},  # warns of a variable that we make it ignore
         "psycopg.pool": {
             "level": "ERROR"
         },  # a line for each attempt while PostgreSQL is away; ours says it once

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import requests
 from twilio.request_validator import RequestValidator
 
-from tests.doubles.twilio_http import TwilioServer
+from tests.doubles.http_server import DoubleServer
+from tests.doubles.twilio_http import Handler
 
 Operation = Literal["create", "list", "fetch", "typing"]
 Kind = Literal[
@@ -105,7 +106,7 @@ class TwilioDouble:
         self._lock = threading.RLock()
         self.random = random.Random()
         self._outbox: queue.Queue[tuple[RecordedMessage, str, int | None] | None] = queue.Queue()
-        self._server = TwilioServer(self)
+        self._server = DoubleServer(self, Handler)
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True),
             threading.Thread(target=self._post_callbacks, daemon=True),

@@ -3,13 +3,11 @@
 import base64
 import json
 import re
-import socket
-import struct
-import sys
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.doubles.http_server import DoubleHandler, DoubleServer
 
 if TYPE_CHECKING:
     from tests.doubles.twilio import Fault, RecordedMessage, TwilioDouble
@@ -25,33 +23,10 @@ HTML = b"<html><body><h1>Service Unavailable</h1></body></html>"
 Answer = tuple[int, dict[str, Any]]
 
 
-class TwilioServer(ThreadingHTTPServer):
-    """One thread for each connection, on a free loopback port."""
-
-    daemon_threads = True
-    request_queue_size = 256
-
-    def __init__(self, double: "TwilioDouble") -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.double = double
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed in the middle is what some tests are about; anything else is printed."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(DoubleHandler):
     """One connection."""
 
-    server: TwilioServer
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet
-    disable_nagle_algorithm = True
-    timeout = 60
-
-    def log_message(self, *args: Any) -> None:
-        """Requests are recorded, not printed."""
+    server: "DoubleServer[TwilioDouble]"
 
     def do_GET(self) -> None:
         self._handle("GET")
@@ -61,14 +36,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _handle(self, method: str) -> None:
         double = self.server.double
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.read_body()
         double.requests.append((method, self.path))
         url = urlsplit(self.path)
         operation, names = self._route(method, url.path)
         if not operation:
-            return self._answer(*refuse(404, 20404, "The requested resource was not found"))
+            return self.write_json(*refuse(404, 20404, "The requested resource was not found"))
         if not self._is_authorized(names.pop("account", double.account_sid)):
-            return self._answer(*refuse(401, 20003, "Authenticate"))
+            return self.write_json(*refuse(401, 20003, "Authenticate"))
         fields = dict(parse_qsl(url.query + "&" + body.decode(), keep_blank_values=True)) | names
         fault = double.take_fault(operation)
         if fault and fault.kind not in STORED:
@@ -76,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         answer: Answer = getattr(self, f"_{operation}")(fields)
         if fault:
             return self._spoil(fault, *answer)
-        self._answer(*answer)
+        self.write_json(*answer)
 
     def _route(self, method: str, path: str) -> tuple[Any, dict[str, str]]:
         prefix = re.escape(self.server.double.path_prefix)
@@ -177,59 +152,38 @@ class Handler(BaseHTTPRequestHandler):
 
     # Answers, good and bad
 
-    def _answer(self, status: int, payload: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        self._write(status, "application/json", json.dumps(payload, ensure_ascii=False).encode(), headers)
-
-    def _write(
-        self, status: int, content_type: str, body: bytes, headers: dict[str, str] | None = None
-    ) -> None:
-        self.send_response(status)
-        usual = {"Content-Type": content_type, "Content-Length": str(len(body))}
-        for name, value in (usual | (headers or {})).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
     def _fail(self, fault: "Fault") -> None:
         """Answer without having done anything."""
         if fault.kind == "error":
-            self._answer(*refuse(fault.status, fault.code, fault.text))
+            self.write_json(*refuse(fault.status, fault.code, fault.text))
         elif fault.kind == "problem":
             kind = f"https://www.twilio.com/docs/errors/{fault.code}"
             problem = {"type": kind, "title": "Invalid", "detail": fault.text, "status": fault.status}
-            self._answer(fault.status, problem | {"code": fault.code})
+            self.write_json(fault.status, problem | {"code": fault.code})
         elif fault.kind == "too_many_requests":
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
-            self._answer(*refuse(429, 20429, "Too Many Requests"), headers)
+            self.write_json(*refuse(429, 20429, "Too Many Requests"), headers)
         elif fault.kind == "unavailable":
-            self._write(503, "text/html", HTML)
+            self.write(503, "text/html", HTML)
         else:
-            self._reset()
+            self.reset()
 
     def _spoil(self, fault: "Fault", status: int, payload: dict[str, Any]) -> None:
         """It was done; let the answer not say so."""
         if fault.kind == "junk":
-            self._write(status, "text/html", HTML)
+            self.write(status, "text/html", HTML)
         elif fault.kind == "empty":
-            self._answer(status, {})
+            self.write_json(status, {})
         elif fault.kind == "cut_body":
             body = json.dumps(payload).encode()
             half, headers = body[: len(body) // 2], {"Content-Length": str(len(body))}
-            self._write(status, "application/json", half, headers)
+            self.write(status, "application/json", half, headers)
             self.close_connection = True
         elif fault.kind == "hang":
             self.close_connection = True
             self.server.double.closing.wait(fault.seconds)
         else:
-            self._reset()
-
-    def _reset(self) -> None:
-        """Drop the connection with an RST, as a machine does that is switched off."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.rfile.close()
-        self.wfile.close()
-        self.connection.close()
-        raise ConnectionAbortedError  # nothing below may touch the connection any more
+            self.reset()
 
 
 def refuse(status: int, code: int, text: str) -> Answer:

@@ -256,8 +256,48 @@ def test_an_answer_cites_a_memory_once_per_rank() -> None:
     )
 
 
-def test_one_key_is_one_mem0_entry() -> None:
+def test_one_key_is_one_mem0_entry_of_a_person() -> None:
     vector = "[" + ",".join(["0"] * 384) + "]"
     sql = "INSERT INTO mem0_local (id, vector, payload) VALUES (%s, %s, %s)"
-    execute(sql, uuid.uuid4(), vector, '{"key": "message:1:recall"}')
-    refused("mem0_local_key", lambda: execute(sql, uuid.uuid4(), vector, '{"key": "message:1:recall"}'))
+    payload = '{"user_id": "1", "key": "message:1:recall"}'
+    execute(sql, uuid.uuid4(), vector, payload)
+    execute(sql, uuid.uuid4(), vector, payload.replace('"1"', '"2"'))
+    refused("mem0_local_key", lambda: execute(sql, uuid.uuid4(), vector, payload))
+
+
+def test_the_same_thing_said_twice_is_one_memory_of_a_person() -> None:
+    person, identity = a_user(), uuid.uuid4()
+    a_memory(user_id=person, identity=identity)
+    a_memory(identity=identity)
+    refused("memory_once_per_identity", lambda: a_memory(user_id=person, identity=identity, number=2))
+
+
+def test_a_tool_call_corrects_once() -> None:
+    correction = {"corrected_by_id": a_raw_message(), "correction_call": "1"}
+    a_memory(**correction)
+    refused("memory_corrected_once_per_tool_call", lambda: a_memory(**correction))
+
+
+def test_a_tool_call_repeats_once_and_history_says_something_of_a_known_kind() -> None:
+    entry = {
+        "memory_id": a_memory(),
+        "kind": "repeated",
+        "text": "milk",
+        "raw_message_id": a_raw_message(),
+        "tool_call": "1",
+        "said_at": "2026-06-03T10:00:00Z",
+    }
+    insert("memories_memoryhistory", **entry)
+    refused("memory_repeated_once_per_tool_call", lambda: insert("memories_memoryhistory", **entry))
+    entry["raw_message_id"] = None
+    refused("memory_history_has_text", lambda: insert("memories_memoryhistory", **entry | {"text": ""}))
+    refused(
+        "memory_history_kind_known", lambda: insert("memories_memoryhistory", **entry | {"kind": "other"})
+    )
+
+
+def test_a_memory_has_a_word_once() -> None:
+    sql = "INSERT INTO memories_memoryword (user_id, word, memory_id, count, word_count) VALUES (%s, 'milk', %s, 1, 1)"
+    memory = a_memory()
+    execute(sql, 1, memory)
+    refused("memories_memoryword_pkey", lambda: execute(sql, 1, memory))

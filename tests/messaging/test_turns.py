@@ -11,7 +11,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import WhatsAppUser
-from memories.models import Citation, Memory
+from memories.models import Citation, Memory, MemoryHistory
 from messaging import recall, turns
 from messaging.answers import Answer
 from messaging.models import Interaction, OutboundMessage, RawMessage
@@ -58,6 +58,25 @@ def test_a_statement_is_remembered_and_a_question_answered_by_quoting_it(say: Ca
     assert citation.interaction == answer
     assert (citation.memory.number, citation.rank) == (1, 1)
     assert 0.8 < citation.score <= 1
+
+
+def test_what_is_known_already_is_said_to_be_and_stored_once(say: Callable[..., str]) -> None:
+    say("My sister's birthday is on 14 March")
+    for again in ("my sister's birthday is on 14 March!", "My sister's birthday is March 14"):
+        assert say(again) == "I know that already: #1 “My sister's birthday is on 14 March”"
+    assert say("My sister's birthday is on 15 March") == "Saved as #2. Ask me about it any time."
+    assert Memory.objects.count() == 2
+    assert MemoryHistory.objects.filter(kind="repeated", memory__number=1).count() == 2
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM mem0_local")
+        assert cursor.fetchone() == (2,)
+
+
+def test_what_was_forgotten_is_new_when_it_is_said_again(say: Callable[..., str]) -> None:
+    say("The gate code is 4711")
+    assert say("/forget 1").startswith("Forgotten: #1")
+    assert say("The gate code is 4711") == "Saved as #2. Ask me about it any time."
+    assert "4711" in say("What is the gate code?")
 
 
 def test_what_nobody_said_is_not_made_up(say: Callable[..., str]) -> None:

