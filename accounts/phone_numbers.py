@@ -10,7 +10,7 @@ def read_phone_number(text: str) -> str:
     import phonenumbers
 
     try:
-        parsed = phonenumbers.parse(text.strip().removeprefix("whatsapp:"))
+        parsed = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         raise ValueError("Give a number with its country, like +12025550123.") from None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
