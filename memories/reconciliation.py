@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts.models import WhatsAppUser
 from memories.models import Memory, MemoryWord
+from memories.reembedding import count_leftovers, remove_leftovers
 from memories.store import MOST, get_content, index_words
 from memories.words import count_words
 from whatsbot import database
@@ -29,6 +30,7 @@ class Report:
     stale_entries: int = 0  # that say something else than their memory
     orphaned_entries: int = 0  # without a memory
     strangers: int = 0  # people we do not know, or no longer
+    leftovers: int = 0  # in the tables of embedders not in use, of memories that are gone
     unindexed: int = 0  # memories whose words are not those of their text
 
     @property
@@ -56,6 +58,7 @@ def reconcile_memories(
     report = Report()
     orphans: dict[int, list[str]] = {}
     known = set(WhatsAppUser.objects.values_list("id", flat=True))
+    compares_everybody = user_ids is None
     if user_ids is None:
         database.release_connection()
         strangers = set(mem0.list_user_ids()) - known
@@ -80,6 +83,8 @@ def reconcile_memories(
         report.orphaned_entries += len(set(mem0_ids) - _get_held(mem0_ids))
         if not dry_run:
             delete_entries(user_id=user_id, mem0_ids=mem0_ids)
+    if compares_everybody:
+        report.leftovers = count_leftovers() if dry_run else remove_leftovers()
     return report
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from whatsbot import database
@@ -61,7 +62,7 @@ class Batch:
 
 def measure_work(target: Embedder) -> Work:
     """What `remove_leftovers` and `reembed` would do now."""
-    entries = characters = leftovers = 0
+    entries = characters = 0
     with connection.cursor() as cursor:
         for source in _get_sources(target):
             names = {"source": source.collection, "target": target.collection}
@@ -69,10 +70,7 @@ def measure_work(target: Embedder) -> Work:
             cursor.execute(f"SELECT count(*), coalesce(sum(length(memory.text)), 0) {pairs}")
             row = cursor.fetchone()
             entries, characters = entries + row[0], characters + row[1]
-        for table in _get_idle_tables():
-            cursor.execute(f"SELECT count(*) {_LEFTOVERS.format(table=table)}")
-            leftovers += cursor.fetchone()[0]
-    return Work(entries=entries, characters=characters, leftovers=leftovers)
+    return Work(entries=entries, characters=characters, leftovers=count_leftovers())
 
 
 def empty(target: Embedder) -> None:
@@ -83,11 +81,27 @@ def empty(target: Embedder) -> None:
         cursor.execute(f'TRUNCATE "{target.collection}"')
 
 
-def remove_leftovers() -> None:
-    """Delete what tables not in use hold of memories that are gone; in the one in use, `reconcile_memories` does."""
+def count_leftovers() -> int:
+    """How many entries `remove_leftovers` would delete now."""
     with connection.cursor() as cursor:
+        counts = []
+        for table in _get_idle_tables():
+            cursor.execute(f"SELECT count(*) {_LEFTOVERS.format(table=table)}")
+            counts.append(cursor.fetchone()[0])
+    return sum(counts)
+
+
+def remove_leftovers() -> int:
+    """Delete what tables not in use hold of memories that are gone; in the one in use, `reconcile_memories` does.
+
+    Returns how many entries that were.
+    """
+    with connection.cursor() as cursor:
+        counts = []
         for table in _get_idle_tables():
             cursor.execute(f"DELETE {_LEFTOVERS.format(table=table)}")
+            counts.append(cursor.rowcount)
+    return sum(counts)
 
 
 def reembed(*, target: Embedder, batch_size: int) -> Iterator[Batch]:
@@ -119,7 +133,9 @@ def _get_sources(target: Embedder) -> list[Embedder]:
 
 
 def _get_idle_tables() -> list[str]:
-    return [each.collection for each in EMBEDDERS.values() if each != get_embedder()]
+    """All but the one in use; on Mem0's platform none is."""
+    in_use = None if settings.MEM0_API_KEY else get_embedder()
+    return [each.collection for each in EMBEDDERS.values() if each != in_use]
 
 
 def _read_batch(

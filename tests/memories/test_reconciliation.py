@@ -16,6 +16,7 @@ from memories.changes import forget_memory, update_memory
 from memories.models import Memory, MemoryWord
 from memories.reconciliation import Report, reconcile_memories
 from memories.store import get_content
+from tests.doubles.mem0_platform import platform_in_use
 from tests.memories.sides import (
     CODE,
     NOON,
@@ -311,6 +312,22 @@ class TestMeanwhile:
         assert held == [None]
 
 
+def test_memories_move_to_mem0s_platform_and_leave_nothing_behind(ana: WhatsAppUser, settings: Any) -> None:
+    with connection.cursor() as cursor:  # as if they had been stored longer ago than a row may take
+        cursor.execute(
+            'UPDATE mem0_local SET payload = payload || \'{"created_at": "2025-01-01T00:00:00Z"}\''
+        )
+    with platform_in_use(settings):
+        assert find_differences(dry_run=True) == {"missing_entries": 3}
+        # What lies in our own tables has no memory once that has an entry elsewhere.
+        assert find_differences() == {"missing_entries": 3, "leftovers": 3}
+        check_both_sides(ana)
+        assert find_differences() == {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM mem0_local")
+        assert cursor.fetchone() == (0,)
+
+
 def test_the_comparison_runs_every_night(
     ana: WhatsAppUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -328,6 +345,7 @@ def test_the_comparison_runs_every_night(
 def test_a_report_names_every_count() -> None:
     report = Report(people=2, memories=7, missing_entries=1, unindexed=3)
     assert str(report) == (
-        "2 people, 7 memories, 1 missing entries, 0 stale entries, 0 orphaned entries, 0 strangers, 3 unindexed"
+        "2 people, 7 memories, 1 missing entries, 0 stale entries, 0 orphaned entries, 0 strangers, 0 leftovers, "
+        "3 unindexed"
     )
     assert report.differences == 4
