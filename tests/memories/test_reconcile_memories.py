@@ -36,7 +36,10 @@ def people(both_sides: None) -> list[WhatsAppUser]:
     return found
 
 
-FOUND = "2 people, 2 memories, 2 missing entries, 0 stale entries, 1 orphaned entries, 0 strangers, 0 leftovers, 0 unindexed\n"
+FOUND = (
+    "2 people, 2 memories, 2 missing entries, 0 stale entries, 1 orphaned entries, 0 strangers, 0 leftovers, "
+    "0 unindexed\n"
+)
 
 
 def test_it_repairs_and_reports(people: list[WhatsAppUser]) -> None:

@@ -77,6 +77,21 @@ class TestARepeatedCall:
         assert get_history(ana) == [("repeated", CODE, message.id)]
         assert MemoryHistory.objects.get().said_at == NOON + HOUR
 
+    def test_asks_mem0_nothing(self, ana: WhatsAppUser, monkeypatch: pytest.MonkeyPatch) -> None:
+        messages = [make_message(ana), make_message(ana)]
+        stored = [say(ana, message=message) for message in messages]
+        for name in ("find_similar_entries", "add_entry"):
+            monkeypatch.delattr(mem0, name)
+        assert [say(ana, "Other words", message=message) for message in messages] == stored
+
+    def test_is_known_again_though_what_was_known_is_corrected(self, ana: WhatsAppUser) -> None:
+        memory = say(ana).memory
+        message = make_message(ana)
+        assert say(ana, message=message) == Stored(memory, KNOWN)
+        update_memory(user_id=ana.id, number=1, text="The gate code is 4712")
+        assert say(ana, message=message) == Stored(memory, KNOWN)
+        assert get_texts(ana) == ["The gate code is 4712"]
+
     def test_leaves_a_correction_alone(self, ana: WhatsAppUser) -> None:
         message = make_message(ana)
         say(ana, message=message)

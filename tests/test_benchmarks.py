@@ -1,0 +1,60 @@
+"""The benchmarks run, at a small size, and print what they promise; how fast they find things is not judged here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(name: str, *arguments: str) -> Any:
+    """A benchmark's ``--json``."""
+    command = [sys.executable, str(ROOT / "bench" / name), *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.timeout(300)
+def test_retrieval_measures_three_systems(tmp_path: Path) -> None:
+    said = {
+        "a": "Ana: The gate code is 4711",
+        "b": "Bo: I bought milk and eggs",
+        "c": "Ana: The rent goes up in June",
+    }
+    asked = {"What is the code of the gate?": ["a"], "What did Bo buy, and what about the rent?": ["b", "c"]}
+    conversation = {
+        "id": "one",
+        "messages": [
+            {"id": id, "sent_at": f"2025-06-0{number}T12:00:00+00:00", "text": text}
+            for number, (id, text) in enumerate(said.items(), start=1)
+        ],
+        "questions": [
+            {
+                "question": question,
+                "evidence": evidence,
+                "category": "multi-hop" if len(evidence) > 1 else "single-hop",
+            }
+            for question, evidence in asked.items()
+        ],
+    }
+    dataset = tmp_path / "dataset.json"
+    dataset.write_text(json.dumps({"conversations": [conversation]}))
+    result = run("retrieval", "--dataset", str(dataset))
+    assert list(result["systems"]) == ["mem0", "words", "whatsbot"]
+    for system in result["systems"].values():
+        assert system["overall"] == {"5": 1.0, "10": 1.0, "20": 1.0}
+        assert list(system["by_category"]) == ["multi-hop", "single-hop"]
+        assert 0 < system["search_ms"]["p50"] <= system["search_ms"]["p99"]
+
+
+@pytest.mark.timeout(300)
+def test_search_at_scale_finds_what_an_exact_scan_finds() -> None:
+    result = run("search_scale", "--memories", "3000", "--users", "60", "--skip-mem0-default")
+    assert result["memories"] == 3000
+    for size in result["search"].values():
+        assert size["identical"] + size["identical_but_for_ties"] == size["compared"] > 0, size
