@@ -1,29 +1,42 @@
-"""A Gemini of our own for tests: embeddings over loopback HTTP, with faults on demand.
+"""A Gemini of our own for tests: answers and embeddings over loopback HTTP, with faults on demand.
 
-It speaks the protocol of contracts/gemini.md §6, §7 and §9 and refuses what Google would refuse, so that the real SDK,
-also in other processes, cannot tell the difference. Its vectors mean something: texts that share words are near.
+It speaks the protocol of contracts/gemini.md §4, §6, §7 and §9 and refuses what Google would refuse, so that the real
+SDK, also in other processes, cannot tell the difference. What the model says is scripted (gemini_model.py). Its vectors
+mean something: texts that share words are near.
+
+    python -m tests.doubles.gemini    plays Gemini, with a model of a few rules, until Ctrl-C
 """
 
+import argparse
 import hashlib
 import math
 import re
 import threading
+import traceback
 import unicodedata
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from http.server import ThreadingHTTPServer
+from itertools import count
 from typing import Any, Literal
 
+from tests.doubles.gemini_fields import Refusal
 from tests.doubles.gemini_http import Handler
+from tests.doubles.gemini_model import Answer, Json, Model, ModelRequest, Reply
+from tests.doubles.gemini_rules import follow_rules
+from tests.doubles.gemini_signatures import Ledger
 from tests.doubles.http_server import DoubleServer
 
-Operation = Literal["batchEmbedContents"]
+Operation = Literal["batchEmbedContents", "generateContent"]
 Kind = Literal[
     "error",  # the given HTTP status and word, with RetryInfo or Retry-After if given
-    "hang",  # silence for the given seconds
+    "hang",  # silence for the given seconds, then the connection is closed
+    "slow",  # the answer comes after the given seconds
     "reset",  # the connection is dropped
+    "cut",  # the answer ends in the middle
     "junk",  # 200 and a page of HTML
     "empty",  # 200 and an empty JSON object
     "wrong_count",  # one vector too few
@@ -62,16 +75,28 @@ class Request:
 
 
 class GeminiDouble:
-    """The service, and what to do with the next requests. Any thread may call any method."""
+    """The service, and what to do with the next requests. Any thread may call any method.
 
-    def __init__(self, *, api_key: str) -> None:
+    ``calls`` are the valid generateContent requests in the order of their arrival, also those that then met a fault;
+    ``answered`` are those whose answer was written to the end. Each takes ``model_seconds``.
+    """
+
+    def __init__(self, *, api_key: str, port: int = 0) -> None:
         self.api_key = api_key
         self.requests: list[Request] = []
         self.embedded: list[EmbeddedText] = []
+        self.calls: list[ModelRequest] = []
+        self.answered: list[ModelRequest] = []
+        self.script_errors: list[Exception] = []  # what a model of `play` raised
+        self.model_seconds = 0.0
         self.closing = threading.Event()
+        self._model: Model | None = None
+        self._replies: deque[Reply] = deque()
+        self._ledger = Ledger()
+        self._numbers = count(1)
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.Lock()
-        self._server = DoubleServer(self, Handler)
+        self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -79,14 +104,37 @@ class GeminiDouble:
         """What to set GEMINI_BASE_URL to."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    # What tests arrange
+
     def fail_next(self, operation: Operation, *, kind: Kind, times: int = 1, **details: Any) -> None:
         """Let the next ``times`` requests of one operation meet a fault; ``details`` are fields of Fault."""
         with self._lock:
             self._faults[operation].extend([Fault(kind, **details)] * times)
 
+    def play(self, model: Model | None) -> None:
+        """Let ``model`` answer every request for which no reply is queued. Any thread may call it."""
+        with self._lock:
+            self._model = model
+
+    def enqueue(self, *replies: Reply) -> None:
+        """Queue replies for the next requests, whatever they ask."""
+        with self._lock:
+            self._replies.extend(replies)
+
+    @property
+    def queued(self) -> int:
+        """How many queued replies nobody has been given."""
+        with self._lock:
+            return len(self._replies)
+
     # What the HTTP side calls
 
-    def take_fault(self, operation: str) -> Fault | None:
+    def note_request(self, path: str, server_timeout: str | None) -> None:
+        """Record a request, whatever becomes of it."""
+        with self._lock:
+            self.requests.append(Request(path, server_timeout))
+
+    def take_fault(self, operation: Operation) -> Fault | None:
         """The fault the next request of this operation meets, if any."""
         with self._lock:
             faults = self._faults[operation]
@@ -98,6 +146,54 @@ class GeminiDouble:
             self.embedded.append(EmbeddedText(model, text, task, dimensions))
         return make_vector(text, model=model, dimensions=dimensions)
 
+    def receive(self, request: ModelRequest) -> None:
+        """Check what the double alone can know, and record the request."""
+        self._ledger.check(request.contents, model=request.model)
+        with self._lock:
+            self.calls.append(request)
+
+    def ask_model(self, request: ModelRequest) -> tuple[Json, Callable[[], None]]:
+        """The body of the answer, and what to call if it is not delivered. Raises Refusal without a script."""
+        with self._lock:
+            queued, model = self._replies.popleft() if self._replies else None, self._model
+        reply = queued or self._think(model, request)
+        spoken = reply.without_calls() if request.mode == "NONE" else reply
+        parts = self._ledger.issue(spoken, model=request.model)
+        answer = Answer(
+            reply=spoken, request=request, parts=parts, response_id=f"response_{next(self._numbers)}"
+        )
+
+        def give_back() -> None:
+            if queued:
+                with self._lock:
+                    self._replies.appendleft(queued)
+
+        return answer.to_json(), give_back
+
+    def _think(self, model: Model | None, request: ModelRequest) -> Reply:
+        if model is None:
+            text = "The test has not said what the model answers: call play() or enqueue() of the double."
+            raise Refusal(500, "INTERNAL", text)
+        try:
+            return model(request)
+        except Exception as error:
+            traceback.print_exception(error)
+            with self._lock:
+                self.script_errors.append(error)
+            raise Refusal(500, "INTERNAL", f"The model of the test failed: {error}") from None
+
+    @contextmanager
+    def answering(self, request: ModelRequest) -> Iterator[None]:
+        """Record a request as answered, before its reader can look; not if the writing fails."""
+        with self._lock:
+            self.answered.append(request)
+        try:
+            yield
+        except OSError:
+            with self._lock:
+                self.answered.remove(request)
+            raise
+
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
@@ -108,6 +204,12 @@ class GeminiDouble:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=25)
+
+
+class _Server(DoubleServer[GeminiDouble]):
+    def __init__(self, double: GeminiDouble, port: int) -> None:
+        ThreadingHTTPServer.__init__(self, ("127.0.0.1", port), Handler)
+        self.double = double
 
 
 def make_vector(text: str, *, model: str, dimensions: int) -> list[float]:
@@ -135,11 +237,37 @@ def _spread(feature: str, dimensions: int) -> tuple[tuple[int, float], ...]:
 
 
 @contextmanager
-def running_gemini_double(*, api_key: str = "key-of-the-double") -> Iterator[GeminiDouble]:
-    """A double that answers on a free loopback port until the block ends."""
-    double = GeminiDouble(api_key=api_key)
+def running_gemini_double(*, api_key: str = "key-of-the-double", port: int = 0) -> Iterator[GeminiDouble]:
+    """A double that answers on a loopback port, a free one if none is given, until the block ends.
+
+    What a model of `play` raised in a thread of the server is raised here at the end, so that no test overlooks it.
+    """
+    double = GeminiDouble(api_key=api_key, port=port)
     double.start()
     try:
         yield double
     finally:
         double.close()
+    if double.script_errors:
+        raise double.script_errors[0]
+
+
+def main() -> None:
+    """Play Gemini with a model of a few rules until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long each answer of the model takes")
+    parser.add_argument("--api-key", default="key-of-the-double")
+    options = parser.parse_args()
+    with (
+        suppress(KeyboardInterrupt),
+        running_gemini_double(api_key=options.api_key, port=options.port) as double,
+    ):
+        double.model_seconds = options.seconds
+        double.play(follow_rules)
+        print(f"GEMINI_BASE_URL={double.base_url}\nGEMINI_API_KEY={options.api_key}", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,16 +1,28 @@
-"""The HTTP side of the Gemini double: routes, the key, refusals and broken answers."""
+"""The HTTP side of the Gemini double: routes, the key, and answers good and broken."""
 
 import json
 import re
+import select
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
+from tests.doubles.gemini_fields import (
+    Refusal,
+    describe_error,
+    read_json,
+    refuse,
+    refuse_rest,
+    take,
+)
+from tests.doubles.gemini_requests import read_request, resolve_model
 from tests.doubles.http_server import DoubleHandler, DoubleServer
 
 if TYPE_CHECKING:
     from tests.doubles.gemini import Fault, GeminiDouble
 
-Answer = tuple[int, dict[str, Any]]
-OPERATIONS = {"batchEmbedContents": "_embed"}
+OPERATIONS = {"batchEmbedContents": "_embed", "generateContent": "_generate"}
+INSTEAD_OF_AN_ANSWER = ("error", "hang", "reset", "junk", "empty")
 # Bytes of a text that count as more than the model's limit of tokens.
 EMBEDDING_MODELS = {"gemini-embedding-001": 6144, "gemini-embedding-2": 24_576}
 TASKS = {
@@ -25,46 +37,26 @@ TASKS = {
 }
 
 
-class Refusal(Exception):
-    """A request Google would answer with an error."""
-
-    def __init__(self, status: int, word: str, text: str, *, reason: str | None = None) -> None:
-        super().__init__(text)
-        details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}] if reason else []
-        self.answer = describe_error(status, word, text, details)
-
-
 class Handler(DoubleHandler):
     """One connection."""
 
     server: "DoubleServer[GeminiDouble]"
 
     def do_POST(self) -> None:
-        from tests.doubles.gemini import Request
-
         body = self.read_body()
-        self.server.double.requests.append(Request(self.path, self.headers.get("X-Server-Timeout")))
+        self.server.double.note_request(self.path, self.headers.get("X-Server-Timeout"))
         try:
-            operation, model = self._route()
+            version, model, operation = self._route()
             self._check_key()
-            fault = self.server.double.take_fault(operation)
-            if fault and fault.kind in ("error", "hang", "reset", "junk", "empty"):
-                return self._fail(fault)
-            status, payload = getattr(self, OPERATIONS[operation])(model, read_json(body))
+            getattr(self, OPERATIONS[operation])(model, body, version)
         except Refusal as refusal:
-            return self.write_json(*refusal.answer)
-        if fault and fault.kind == "wrong_count":
-            payload["embeddings"].pop()
-        elif fault and fault.kind == "no_direction":
-            first = payload["embeddings"][0]
-            first["values"] = [0.0] * len(first["values"])
-        self.write_json(status, payload)
+            self.write_json(*refusal.answer)
 
-    def _route(self) -> tuple[str, str]:
+    def _route(self) -> tuple[str, str, str]:
         match = re.fullmatch(r"/(v1|v1beta)/models/([\w.-]+):(\w+)", self.path)
         if not match or match[3] not in OPERATIONS:
             raise Refusal(404, "NOT_FOUND", "Requested entity was not found.")
-        return match[3], match[2]
+        return match[1], match[2], match[3]
 
     def _check_key(self) -> None:
         key = self.headers.get("x-goog-api-key")
@@ -76,21 +68,69 @@ class Handler(DoubleHandler):
 
     # Operations
 
-    def _embed(self, model: str, body: dict[str, Any]) -> Answer:
+    def _embed(self, model: str, body: bytes, version: str) -> None:
+        double = self.server.double
+        fault = double.take_fault("batchEmbedContents")
+        if fault and fault.kind in INSTEAD_OF_AN_ANSWER:
+            return self._fail(fault)
         if model not in EMBEDDING_MODELS:
             raise Refusal(
                 404, "NOT_FOUND", f"models/{model} is not found, or not supported for embedContent."
             )
-        requests = take(body, "requests", list)
-        refuse_rest(body)
+        batch = read_json(body)
+        requests = take(batch, "requests", list)
+        refuse_rest(batch)
         if not 1 <= len(requests) <= 100:
-            raise Refusal(400, "INVALID_ARGUMENT", "at most 100 requests can be in one batch")
+            raise refuse("at most 100 requests can be in one batch")
         wanted = [read_embed_request(model, request) for request in requests]
-        return 200, {
-            "embeddings": [{"values": self.server.double.embed(model=model, **each)} for each in wanted]
-        }
+        vectors = [double.embed(model=model, **each) for each in wanted]
+        if fault and fault.kind == "wrong_count":
+            vectors.pop()
+        elif fault and fault.kind == "no_direction":
+            vectors[0] = [0.0] * len(vectors[0])
+        self._linger(fault)
+        self._answer({"embeddings": [{"values": vector} for vector in vectors]}, fault)
+
+    def _generate(self, model: str, body: bytes, version: str) -> None:
+        """A valid request is recorded; then comes its fault, if any; the model is asked last.
+
+        A queued reply that does not reach its reader is the next one's.
+        """
+        double, began = self.server.double, time.monotonic()
+        resolved = resolve_model(model, version=version)
+        request = read_request(resolved, read_json(body), server_timeout=self.headers.get("X-Server-Timeout"))
+        double.receive(request)
+        fault = double.take_fault("generateContent")
+        if fault and fault.kind in INSTEAD_OF_AN_ANSWER:
+            return self._fail(fault)
+        answer, give_back = double.ask_model(request)
+        double.closing.wait(max(0.0, began + double.model_seconds - time.monotonic()))
+        self._linger(fault)
+        if fault and fault.kind == "cut":
+            give_back()
+            return self._answer(answer, fault)
+        if self._is_alone():
+            give_back()
+            self.close_connection = True
+            return None
+        with double.answering(request):
+            self._answer(answer, fault)
+            self.wfile.flush()
 
     # Answers, good and bad
+
+    def _answer(self, payload: dict[str, Any], fault: "Fault | None") -> None:
+        """Answer; only by half if the test wished so."""
+        if fault and fault.kind == "cut":
+            body = json.dumps(payload).encode()
+            self.close_connection = True
+            half, headers = body[: len(body) // 2], {"Content-Length": str(len(body))}
+            return self.write(200, "application/json", half, headers)
+        self.write_json(200, payload)
+
+    def _linger(self, fault: "Fault | None") -> None:
+        if fault and fault.kind == "slow":
+            self.server.double.closing.wait(fault.seconds)
 
     def _fail(self, fault: "Fault") -> None:
         if fault.kind == "error":
@@ -112,49 +152,22 @@ class Handler(DoubleHandler):
         else:
             self.reset()
 
-
-def describe_error(status: int, word: str, text: str, details: list[dict[str, Any]]) -> Answer:
-    """An error as Google words it."""
-    error: dict[str, Any] = {"code": status, "message": text, "status": word}
-    return status, {"error": error | ({"details": details} if details else {})}
-
-
-def read_json(body: bytes) -> dict[str, Any]:
-    """The body as an object."""
-    try:
-        read = json.loads(body)
-    except ValueError:
-        read = None
-    if not isinstance(read, dict):
-        raise Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
-    return read
-
-
-def take(body: dict[str, Any], name: str, kind: type, default: Any = ...) -> Any:
-    """Take a field out of an object, in either spelling (``taskType``, ``task_type``)."""
-    snake = re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
-    value = body.pop(name, body.pop(snake, default))
-    if value is default and default is not ...:
-        return default
-    if not isinstance(value, kind):
-        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid value at '{name}'.")
-    return value
-
-
-def refuse_rest(body: dict[str, Any]) -> None:
-    """Refuse an object in which fields are left that nobody took."""
-    if body:
-        raise Refusal(
-            400, "INVALID_ARGUMENT", f"Invalid JSON payload received. Unknown name {sorted(body)[0]!r}."
-        )
+    def _is_alone(self) -> bool:
+        """Whether the client has gone meanwhile: was killed, or has lost its patience."""
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        try:
+            return bool(poll.poll(0)) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        except ConnectionError:
+            return True
 
 
 def read_embed_request(model: str, request: Any) -> dict[str, Any]:
     """One of the requests of a batch: its text, its task and the dimensions it wants."""
     if not isinstance(request, dict):
-        raise Refusal(400, "INVALID_ARGUMENT", "Invalid value at 'requests'.")
+        raise refuse("Invalid value at 'requests'.")
     if take(request, "model", str) != f"models/{model}":
-        raise Refusal(400, "INVALID_ARGUMENT", "The model of each request must be that of the batch.")
+        raise refuse("The model of each request must be that of the batch.")
     content = take(request, "content", dict)
     parts = take(content, "parts", list)
     take(content, "role", str, None)
@@ -164,12 +177,12 @@ def read_embed_request(model: str, request: Any) -> dict[str, Any]:
     dimensions = take(request, "outputDimensionality", int, 3072)
     refuse_rest(request)
     if not text.strip():
-        raise Refusal(400, "INVALID_ARGUMENT", "content is empty")
+        raise refuse("content is empty")
     if len(text.encode()) > EMBEDDING_MODELS[model]:
-        raise Refusal(400, "INVALID_ARGUMENT", "The text is longer than the model takes.")
+        raise refuse("The text is longer than the model takes.")
     # Google ignores a task a model does not read; here it would hide that the text lacks its own.
     if task is not None and (task not in TASKS or model != "gemini-embedding-001"):
-        raise Refusal(400, "INVALID_ARGUMENT", "Invalid value at 'task_type'.")
+        raise refuse("Invalid value at 'task_type'.")
     if not 128 <= dimensions <= 3072:
-        raise Refusal(400, "INVALID_ARGUMENT", "Invalid value at 'output_dimensionality'.")
+        raise refuse("Invalid value at 'output_dimensionality'.")
     return {"text": text, "task": task, "dimensions": dimensions}

@@ -1,6 +1,7 @@
 """The Gemini double refuses what Google would, and its vectors mean something."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,7 +140,11 @@ def test_faults_come_once_each_and_in_order(double: GeminiDouble) -> None:
     assert post(double, body).json() == {}
     assert len(post(double, body).json()["embeddings"]) == 1
     assert length(post(double, body).json()["embeddings"][0]["values"]) == 0
-    for _ in ("reset", "hang"):
-        with pytest.raises(requests.ConnectionError):
+    double.fail_next("batchEmbedContents", kind="cut")
+    for _ in ("reset", "hang", "cut"):
+        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             post(double, body)
+    double.fail_next("batchEmbedContents", kind="slow", seconds=0.1)
+    began = time.monotonic()
     assert len(post(double, body).json()["embeddings"]) == 2
+    assert time.monotonic() - began >= 0.1
