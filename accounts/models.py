@@ -49,6 +49,12 @@ class WhatsAppUser(models.Model):
     memories_numbered = models.PositiveIntegerField(
         default=0, db_default=0, help_text="The highest memory number ever given; numbers are not used again."
     )
+    timezone_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When we asked whether the guessed zone is right; we ask once."
+    )
+    tokens_notice_at = models.DateTimeField(
+        null=True, blank=True, help_text="When we last said that the day's share of the model is used up."
+    )
     opted_out_at = models.DateTimeField(null=True, blank=True)
     last_inbound_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())

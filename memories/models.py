@@ -25,6 +25,10 @@ class Memory(models.Model):
     class Type(models.TextChoices):
         NOTE = "note"
         PLACE = "place"
+        EVENT = "event"
+        TASK = "task"
+        PERSON = "person"
+        PREFERENCE = "preference"
 
     user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="memories")
     number = models.PositiveIntegerField()
@@ -111,6 +115,8 @@ class MemoryHistory(models.Model):
     )
     tool_call = models.CharField(max_length=100, blank=True)
     said_at = models.DateTimeField()
+    event_start = models.DateTimeField(null=True, blank=True)
+    event_end = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -3,36 +3,57 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from accounts.models import WhatsAppUser
 from memories.search import Hit
-from messaging.inbound import Content
+from messaging.content import Content
 from messaging.models import Interaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One message to answer. ``now`` is the instant it was received (UTC): a delayed answer means the same days."""
+    """The messages to answer together, oldest first; mostly it is one."""
 
-    raw_message_id: int
     user: WhatsAppUser
-    content: Content
-    now: datetime
+    contents: tuple[Content, ...]
+
+    @property
+    def raw_message_id(self) -> int:
+        """The newest message, which names the turn."""
+        return self.contents[-1].raw_message_id
+
+    @property
+    def now(self) -> datetime:
+        """The instant the newest message was received (UTC): a delayed answer means the same days."""
+        return self.contents[-1].received_at
 
     @property
     def zone(self) -> ZoneInfo:
         """The person's own time zone."""
         return ZoneInfo(self.user.timezone)
 
+    @property
+    def own_words(self) -> str:
+        """What the person has typed themselves in these messages."""
+        return "\n".join(content.own_words for content in self.contents if content.own_words)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The text to send and the memories it was made from, best first."""
+    """The text to send and the memories it was made from, best first.
+
+    ``model`` is the language model's name and ``transcript`` what is kept of the talk with it, where there was one.
+    ``asks_zone``: the text asks whether the guessed time zone is right.
+    """
 
     kind: Interaction.Kind
     text: str
     used: Sequence[Hit] = field(default_factory=tuple)
+    model: str = ""
+    transcript: list[dict[str, Any]] = field(default_factory=list)
+    asks_zone: bool = False
 
 
 def shorten(text: str, *, limit: int = 160) -> str:

@@ -1,13 +1,23 @@
-"""What a person can ask for by command. Only a message that is the command counts: ``/listen`` is not ``/list``."""
+"""What a person can ask for by command. Only a message that is the command counts: ``/listen`` is not ``/list``.
+
+A command is answered in English, whatever the person speaks: its name is English too.
+"""
 
 import re
 from collections.abc import Callable
 from functools import partial
 
-from memories.changes import forget_memory
-from memories.dates import format_day
-from memories.search import get_memories
-from messaging.answers import Turn, shorten
+from django.utils import timezone
+
+from accounts.models import WhatsAppUser
+from messaging.answers import Answer, Turn
+from messaging.command_forget import forget, undo
+from messaging.command_memories import list_memories, name_zone, search
+from messaging.command_types import Command
+from messaging.command_why import why
+from messaging.export import make_export_link
+from messaging.forgetting import redact_answer_of
+from messaging.models import Interaction
 
 HELP = """I am your memory. Tell me things, and ask me later.
 
@@ -17,52 +27,111 @@ HELP = """I am your memory. Tell me things, and ask me later.
 
 Commands:
 /list – what I remember, newest first
+/list May – said or taking place then
+/list landlord – with these words
+/search words – what fits best
+/why – what my last answer was made from
+/undo – take back what I saved last
+/undo 7 – take back the last change of #7
 /forget 7 – forget memory #7
+/forget everything – erase all I know
+/tz Madrid – your time zone
+/export – download all I keep of you
+/stop, /start – pause me, wake me
 /help – this"""
-LISTED = 20
+STOPPED = (
+    "I have stopped: from now on I remember nothing and answer nothing, until you send /start. "
+    "What I know already stays; commands such as /list and /forget still work."
+)
+STARTED = "I am listening again. Tell me things, and ask me later."
+KNOWN_BY = {
+    WhatsAppUser.TimezoneSource.INFERRED: "Your number tells me.",
+    WhatsAppUser.TimezoneSource.GUESSED: "That is my guess from your number.",
+    WhatsAppUser.TimezoneSource.CHOSEN: "You have told me so.",
+    WhatsAppUser.TimezoneSource.STAFF: "It was set for you by the staff.",
+}
+TZ_EXAMPLES = "for example /tz Madrid, /tz New York or /tz +5:30."
 
 _COMMAND = re.compile(r"/(?P<name>[a-z]+)(?:\s+(?P<argument>\S.*))?", re.IGNORECASE | re.DOTALL)
 
 
-def find_command(turn: Turn) -> Callable[[], str] | None:
-    """The command a message is, ready to be carried out, or None. Carrying it out returns the text of the answer.
+def find_command(turn: Turn) -> Command | None:
+    """The command a message is, ready to be carried out, or None.
 
-    Commands touch only our database, so that effect and answer can be committed together.
+    Only one message alone that the person has typed themselves: nothing forwarded, no caption.
     """
-    match = _COMMAND.fullmatch(turn.content.text)
-    command = match and COMMANDS.get(match["name"].lower())
-    if not match or not command:
+    if len(turn.contents) != 1 or turn.contents[0].is_reaction:
         return None
-    return partial(command, turn, (match["argument"] or "").strip())
+    match = _COMMAND.fullmatch(turn.own_words)
+    name = match["name"].lower() if match else ""
+    if not match or name not in COMMANDS:
+        return None
+    return Command(
+        run=partial(COMMANDS[name], turn, (match["argument"] or "").strip()), is_lookup=name in LOOKUPS
+    )
 
 
-def _help(turn: Turn, argument: str) -> str:
-    return HELP
+def _help(turn: Turn, argument: str) -> Answer:
+    return _answer(HELP)
 
 
-def _list(turn: Turn, argument: str) -> str:
-    rows = get_memories(user_id=turn.user.id)
-    shown = list(rows[:LISTED])
-    if not shown:
-        return "I remember nothing yet. Tell me something!"
-    lines = [
-        f"#{row.number} · {format_day(row.happened_at, zone=turn.zone, now=turn.now)}: {shorten(row.text)}"
-        for row in shown
-    ]
-    older = rows.count() - len(shown)
-    if older > 0:
-        lines.append(f"… and {older} older. Ask me about them, for example: what did I tell you in May?")
-    return "\n".join(lines)
+def _tz(turn: Turn, argument: str) -> Answer:
+    from accounts.places import (
+        describe_clock,
+        find_timezone,
+    )  # brings tables of places that few messages need
+
+    user = turn.user
+    if argument:
+        zone = find_timezone(argument, near=user.timezone, now=turn.now)
+        if zone is None:
+            return _answer(
+                f"I don't know where that is, and have changed nothing. Name a large city or the offset, {TZ_EXAMPLES}"
+            )
+        user.timezone, user.timezone_source = zone, WhatsAppUser.TimezoneSource.CHOSEN
+        user.save(update_fields=["timezone", "timezone_source"])
+    name, clock = name_zone(user.timezone), describe_clock(user.timezone, now=turn.now)
+    if argument:
+        return _answer(f"Your time zone is {name} now. It is {clock} there.")
+    known_by = KNOWN_BY[WhatsAppUser.TimezoneSource(user.timezone_source)]
+    return _answer(
+        f"Your time zone is {name}: it is {clock} there. {known_by} To change it, send {TZ_EXAMPLES}"
+    )
 
 
-def _forget(turn: Turn, argument: str) -> str:
-    number = re.fullmatch(r"#?([0-9]{1,9})", argument)
-    if number is None:
-        return "Which one? Send /list to see the numbers, then for example /forget 7."
-    memory = forget_memory(user_id=turn.user.id, number=int(number[1]))
-    if memory is None:
-        return f"I have no memory #{number[1]}. Send /list to see the numbers."
-    return f"Forgotten: #{memory.number} “{shorten(memory.text)}”"
+def _export(turn: Turn, argument: str) -> Answer:
+    link = make_export_link(user=turn.user, now=timezone.now())
+    redact_answer_of(turn)  # the link is a key: nobody reads it here, or in what the language model is told
+    return _answer(
+        f"Everything I keep of you, as a file to download:\n{link}\n"
+        "The link works for one hour. Whoever has it can read everything, so don't pass it on."
+    )
 
 
-COMMANDS: dict[str, Callable[[Turn, str], str]] = {"help": _help, "list": _list, "forget": _forget}
+def _stop(turn: Turn, argument: str) -> Answer:
+    WhatsAppUser.objects.filter(id=turn.user.id, opted_out_at=None).update(opted_out_at=timezone.now())
+    return _answer(STOPPED)
+
+
+def _start(turn: Turn, argument: str) -> Answer:
+    WhatsAppUser.objects.filter(id=turn.user.id).update(opted_out_at=None)
+    return _answer(STARTED)
+
+
+def _answer(text: str) -> Answer:
+    return Answer(kind=Interaction.Kind.COMMAND, text=text)
+
+
+COMMANDS: dict[str, Callable[[Turn, str], Answer]] = {
+    "help": _help,
+    "list": list_memories,
+    "search": search,
+    "why": why,
+    "undo": undo,
+    "forget": forget,
+    "tz": _tz,
+    "export": _export,
+    "stop": _stop,
+    "start": _start,
+}
+LOOKUPS = frozenset({"search"})

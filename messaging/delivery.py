@@ -7,11 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Case, F, PositiveIntegerField, Q, Value, When
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
+from messaging.forgetting import FORGOTTEN
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
 from messaging.parts import split_into_parts
 from whatsbot import database
@@ -97,7 +99,7 @@ def send_message(outbound_id: uuid.UUID) -> float | None:
     idempotency key, so the row is claimed (``sending``) and committed before the call; whatever happens in between
     is an unknown outcome, and those are resolved before another call is made.
     """
-    row = OutboundMessage.objects.filter(id=outbound_id).first()
+    row = OutboundMessage.objects.select_related("user").filter(id=outbound_id).first()
     if row is None or row.status not in (Status.PENDING, Status.SENDING):
         return None
     if row.status == Status.SENDING:
@@ -194,27 +196,30 @@ def _fail(row: OutboundMessage, *, code: int | None) -> None:
 @transaction.atomic
 def settle(outbound_id: uuid.UUID, *, sid: str, twilio_status: str, error_code: int | None = None) -> None:
     """The row is known to be Twilio's ``sid``: link them, then apply what callbacks said before we knew."""
-    OutboundMessage.objects.filter(id=outbound_id, twilio_sid=None).update(twilio_sid=sid)
-    _apply_status(outbound_id, twilio_status=twilio_status, error_code=error_code)
+    _apply_status(outbound_id, sid=sid, twilio_status=twilio_status, error_code=error_code)
     waiting = DeliveryEvent.objects.filter(twilio_sid=sid, outbound_message=None)
-    for event in waiting.select_for_update():
-        _apply_status(outbound_id, twilio_status=event.status, error_code=event.error_code)
-    waiting.update(outbound_message_id=outbound_id)
+    if events := list(waiting.select_for_update()):
+        for event in events:
+            _apply_status(outbound_id, sid=sid, twilio_status=event.status, error_code=event.error_code)
+        waiting.update(outbound_message_id=outbound_id)
 
 
-def _apply_status(outbound_id: uuid.UUID, *, twilio_status: str, error_code: int | None) -> None:
-    """Move a row forward, never back: callbacks come in any order (contracts §5)."""
+def _apply_status(outbound_id: uuid.UUID, *, sid: str, twilio_status: str, error_code: int | None) -> None:
+    """Give a row its SID and move it forward, never back: callbacks come in any order (contracts §5)."""
     status = FROM_TWILIO.get(twilio_status)
-    if status is None:
-        return
-    now = timezone.now()
-    changes: dict[str, Any] = {"status": status, "error_code": error_code}
-    if status in TIMESTAMP:
-        changes[TIMESTAMP[status]] = now
-    rows = OutboundMessage.objects.filter(id=outbound_id)
-    rows.filter(status__in=REPLACES[status]).update(**changes)
-    if status != Status.FAILED:
-        rows.filter(sent_at=None).update(sent_at=now)
+    changes: dict[str, Any] = {"twilio_sid": Coalesce(F("twilio_sid"), Value(sid))}
+    if status is not None:
+        moves = Q(status__in=REPLACES[status])
+        now = timezone.now()
+        changes["status"] = Case(When(moves, then=Value(status)), default=F("status"))
+        code = Value(error_code, output_field=PositiveIntegerField())
+        changes["error_code"] = Case(When(moves, then=code), default=F("error_code"))
+        if status in TIMESTAMP:
+            name = TIMESTAMP[status]
+            changes[name] = Case(When(moves, then=Value(now)), default=F(name))
+        if status != Status.FAILED:
+            changes["sent_at"] = Coalesce(F("sent_at"), Value(now))
+    OutboundMessage.objects.filter(id=outbound_id).update(**changes)
 
 
 @transaction.atomic
@@ -252,10 +257,12 @@ def _wake_waiting_send(row: OutboundMessage) -> None:
 
 
 def _send_again(row: OutboundMessage) -> None:
-    """Twilio took the message and then failed for a reason that passes: queue it once more, as a new message."""
-    again = OutboundMessage.objects.filter(id=row.id, status=Status.FAILED, attempts__lt=MAX_ATTEMPTS).update(
-        status=Status.PENDING, twilio_sid=None, sent_at=None
-    )
+    """Twilio took the message and then failed for a reason that passes: queue it once more, as a new message.
+
+    But for what was forgotten meanwhile.
+    """
+    failed = OutboundMessage.objects.filter(id=row.id, status=Status.FAILED, attempts__lt=MAX_ATTEMPTS)
+    again = failed.exclude(body=FORGOTTEN).update(status=Status.PENDING, twilio_sid=None, sent_at=None)
     if again:
         defer_send(row, after=timedelta(seconds=30 * max(row.attempts, 1)))
 

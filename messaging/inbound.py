@@ -121,7 +121,7 @@ WITH person AS (
 )
 SELECT message.id, procrastinate_defer_jobs_v1(ARRAY[ROW(
     %(queue)s, %(task)s, 0, 'user:' || message.user_id, NULL,
-    jsonb_build_object('raw_message_id', message.id), NULL
+    jsonb_build_object('raw_message_id', message.id), statement_timestamp() + %(wait)s::float8 * interval '1 second'
 )::procrastinate_job_to_defer_v1])
 FROM message
 """
@@ -150,6 +150,8 @@ def receive_message(message: InboundMessage) -> bool:
         "payload": json.dumps(message.payload),
         "queue": QUEUE,
         "task": PROCESS_MESSAGE,
+        # Others of the same burst may follow (messaging/bursts.py); NULL: at once.
+        "wait": None if is_alone(message.body) or settings.BURST_SECONDS <= 0 else settings.BURST_SECONDS,
     }
     deadline = time.monotonic() + DATABASE_BUDGET_SECONDS
     while True:
@@ -190,6 +192,11 @@ def _linked_identity(message: InboundMessage) -> dict[str, str | None]:
     return {"whatsapp_id": known[0]}
 
 
+def is_alone(body: str) -> bool:
+    """Whether a message with this text is answered at once and by itself, as commands are."""
+    return body.lstrip().startswith("/")
+
+
 def enqueue_message(raw: RawMessage) -> None:
     """Give a stored message a job, as `receive_message` does for a new one."""
     jobs.configure_task(PROCESS_MESSAGE, queue=QUEUE, lock=f"user:{raw.user_id}").defer(raw_message_id=raw.id)
@@ -222,48 +229,3 @@ def store_raw_message(message: InboundMessage) -> tuple[RawMessage, bool]:
     """Store a message and enqueue its answer; safe to repeat. Returns the row and whether this call created it."""
     created = receive_message(message)
     return RawMessage.objects.get(message_sid=message.message_sid), created
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A shared location (contracts §1): degrees as text, as they came, and what the person's map calls it."""
-
-    latitude: str
-    longitude: str
-    label: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """What a stored message says, whatever kind of message it is."""
-
-    text: str
-    place: Place | None
-    media_types: tuple[str, ...]
-    is_reaction: bool
-    opt_out: str | None
-
-
-def read_content(payload: dict[str, Any]) -> Content:
-    """Read what a stored payload says. Decides by fields: ``MessageType`` is only a hint (contracts §1)."""
-    count = str(payload.get("NumMedia", "0"))
-    media_count = int(count) if count.isascii() and count.isdigit() and len(count) < 3 else 0
-    latitude, longitude = payload.get("Latitude"), payload.get("Longitude")
-    place = None
-    if latitude and longitude:
-        place = Place(
-            latitude=str(latitude),
-            longitude=str(longitude),
-            label=str(payload.get("Label", "")),
-            address=str(payload.get("Address", "")),
-        )
-    return Content(
-        text=str(payload.get("Body", "")).strip(),
-        place=place,
-        media_types=tuple(
-            str(payload.get(f"MediaContentType{index}", "")).lower() for index in range(media_count)
-        ),
-        is_reaction=payload.get("MessageType") == "reaction",
-        opt_out=payload.get("OptOutType"),
-    )

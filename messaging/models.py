@@ -20,6 +20,9 @@ class RawMessage(models.Model):
 
     ``message_sid`` is the idempotency key (contracts/twilio-whatsapp.md §1): Twilio repeats deliveries, and the
     unique constraint, not a look beforehand, keeps the message one.
+
+    ``turn`` is set when work on an answer begins; messages that came in one burst share it. What a message said is
+    blanked, and ``redacted_at`` set, when the memory of it is forgotten.
     """
 
     class Status(models.TextChoices):
@@ -37,12 +40,24 @@ class RawMessage(models.Model):
         max_length=8, choices=Status, default=Status.RECEIVED, db_default=Status.RECEIVED
     )
     received_at = models.DateTimeField(db_default=Now())
+    turn = models.ForeignKey(
+        "messaging.Interaction",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="messages",
+        db_index=False,  # a partial one below: new messages have no turn yet, and the webhook shall not pay for it
+    )
+    redacted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (
             models.CheckConstraint(name="raw_message_has_a_sid", condition=~Q(message_sid="")),
             models.CheckConstraint(
                 name="raw_message_status_known", condition=Q(status__in=["received", "answered", "ignored"])
+            ),
+            models.CheckConstraint(
+                name="raw_message_redacted_says_nothing", condition=Q(redacted_at=None) | Q(body="")
             ),
         )
         indexes = (
@@ -52,6 +67,8 @@ class RawMessage(models.Model):
             models.Index(
                 name="raw_message_unanswered", fields=["received_at"], condition=Q(status="received")
             ),
+            # The messages of a turn.
+            models.Index(name="raw_message_by_turn", fields=["turn"], condition=Q(turn__isnull=False)),
         )
 
     def __str__(self) -> str:
@@ -59,10 +76,11 @@ class RawMessage(models.Model):
 
 
 class Interaction(models.Model):
-    """The turn that answers one raw message; the journal a killed worker resumes from.
+    """The turn that answers one raw message, or several of a burst; the journal a killed worker resumes from.
 
-    The row appears when work begins and is finished by ``answered_at``. ``attempts`` counts beginnings, so that a
-    message which kills its worker every time ends in an apology instead of a loop.
+    The row appears when work begins and is finished by ``answered_at``. ``raw_message`` is the newest of the messages
+    and names the turn. ``attempts`` counts beginnings, so that a message which kills its worker every time ends in an
+    apology instead of a loop. ``transcript`` is kept by messaging/journal.py.
     """
 
     class Kind(models.TextChoices):
@@ -106,6 +124,31 @@ class Interaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind or 'open'} answer to {self.raw_message_id}"
+
+
+class PendingConfirmation(models.Model):
+    """What a person was asked to confirm in their own words; their next message decides, whatever it is."""
+
+    class Kind(models.TextChoices):
+        FORGET = "forget"  # the memories with these numbers
+        EVERYTHING = "everything"  # the person and all that is kept of them
+
+    user = models.OneToOneField(WhatsAppUser, on_delete=models.CASCADE, related_name="pending_confirmation")
+    kind = models.CharField(max_length=10, choices=Kind)
+    numbers = models.JSONField(default=list, help_text="Memory numbers.")
+    asked_in = models.ForeignKey(Interaction, on_delete=models.CASCADE, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                name="confirmation_kind_known",
+                condition=Q(kind="everything", numbers=[]) | Q(kind="forget") & ~Q(numbers=[]),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} asked in {self.asked_in_id}"
 
 
 class OutboundMessage(models.Model):

@@ -10,6 +10,7 @@ from memories.search_terms import search_terms
 from memories.store import Outcome, Stored, store_memory
 from memories.time_phrases import find_time_phrase
 from messaging.answers import Answer, Turn, shorten
+from messaging.content import Content
 from messaging.models import Interaction
 from messaging.understanding import Kind, classify, strip_request
 
@@ -30,35 +31,51 @@ LONGEST_QUESTION = 4096
 DOUBT = "I'm not sure, but this may be it."
 GREETING = "Hi! Tell me anything you want to remember, or ask me about it. Send /help to see how."
 UNREADABLE = "I can't read this kind of message yet, only text and places. Nothing was saved."
+NOTHING_SAVED = "You haven't told me anything yet, so there is nothing to find."
 MEDIA = "I can't keep pictures, voice notes or files yet."
 
 
 def answer_from_memories(turn: Turn) -> Answer:
-    """Remember a statement, answer a question, say truthfully what cannot be done. Raises ProviderError."""
-    content = turn.content
+    """Remember statements, answer questions, say truthfully what cannot be done. Raises ProviderError."""
+    answers = [_answer(turn, content) for content in turn.contents]
+    if len(answers) == 1:
+        return answers[0]
+    used = {hit.memory.id: hit for answer in reversed(answers) for hit in answer.used}
+    return Answer(
+        kind=min((answer.kind for answer in answers), key=TELLING.index),
+        text="\n".join(dict.fromkeys(answer.text for answer in answers)),
+        used=list(used.values()),
+    )
+
+
+# What an answer to several messages is called: by the most telling of them.
+TELLING = (Is.SAVED, Is.RECALLED, Is.MISSED, Is.UNREADABLE, Is.SMALL_TALK)
+
+
+def _answer(turn: Turn, content: Content) -> Answer:
     if content.place is not None:
-        return _save_place(turn)
-    if content.media_types:
-        return _keep_caption(turn)
+        return _save_place(turn, content)
+    if content.attachments:
+        return _keep_caption(turn, content)
     kind = classify(content.text)
     if kind is Kind.EMPTY:
         return Answer(kind=Is.UNREADABLE, text=UNREADABLE)
     if kind is Kind.GREETING:
         return Answer(kind=Is.SMALL_TALK, text=GREETING)
-    if kind is Kind.QUESTION:
-        return _recall(turn)
-    stored = _save(turn, text=strip_request(content.text), type=Memory.Type.NOTE)
+    if kind is Kind.QUESTION and not content.is_forwarded:
+        return _recall(turn, content.text)
+    stored = _save(turn, content, text=strip_request(content.text), type=Memory.Type.NOTE)
     return _acknowledge(stored, saved=f"Saved as #{stored.memory.number}. Ask me about it any time.")
 
 
-def _save(turn: Turn, *, text: str, type: Memory.Type) -> Stored:
+def _save(turn: Turn, content: Content, *, text: str, type: Memory.Type) -> Stored:
     return store_memory(
-        raw_message_id=turn.raw_message_id,
+        raw_message_id=content.raw_message_id,
         user_id=turn.user.id,
         tool_call="recall",
         text=text,
         type=type,
-        happened_at=turn.now,
+        happened_at=content.received_at,
     )
 
 
@@ -71,47 +88,48 @@ def _acknowledge(stored: Stored, *, saved: str) -> Answer:
     )
 
 
-def _save_place(turn: Turn) -> Answer:
-    place = turn.content.place
+def _save_place(turn: Turn, content: Content) -> Answer:
+    place = content.place
     assert place is not None
-    named = ", ".join(part for part in (turn.content.text, place.label, place.address) if part) or "A place"
-    stored = _save(turn, text=f"{named} ({place.latitude}, {place.longitude})", type=Memory.Type.PLACE)
+    named = ", ".join(part for part in (content.text, place.label, place.address) if part) or "A place"
+    stored = _save(
+        turn, content, text=f"{named} ({place.latitude}, {place.longitude})", type=Memory.Type.PLACE
+    )
     return _acknowledge(stored, saved=f"Saved the place as #{stored.memory.number}.")
 
 
-def _keep_caption(turn: Turn) -> Answer:
-    if classify(turn.content.text) is Kind.EMPTY:
+def _keep_caption(turn: Turn, content: Content) -> Answer:
+    if classify(content.text) is Kind.EMPTY:
         return Answer(kind=Is.UNREADABLE, text=f"{MEDIA} Nothing was saved.")
-    stored = _save(turn, text=turn.content.text, type=Memory.Type.NOTE)
+    stored = _save(turn, content, text=content.text, type=Memory.Type.NOTE)
     answer = _acknowledge(stored, saved=f"I saved the text as #{stored.memory.number}.")
     return Answer(kind=Is.SAVED, text=f"{MEDIA} {answer.text}")
 
 
-def _recall(turn: Turn) -> Answer:
-    question = turn.content.text
+def _recall(turn: Turn, question: str) -> Answer:
     today = turn.now.astimezone(turn.zone).date()
     phrase = find_time_phrase(question, today=today) if len(question) <= LONGEST_QUESTION else None
     # "What do I have on Friday?" is about the day of an event, not about the day it was told.
     days = phrase.days if phrase and phrase.looks_back else None
     terms = search_terms(phrase.rest if phrase and days else question)
     if days is None:
-        return _recall_within(turn, terms=terms, days=None)
+        return _recall_within(turn, question, terms=terms, days=None)
     if not terms:
         return _recall_days(turn, days)
-    answer = _recall_within(turn, terms=terms, days=days)
+    answer = _recall_within(turn, question, terms=terms, days=days)
     if answer.kind is not Is.MISSED:
         return answer
     # "Where did we camp in July?" may be about July, told in August.
-    elsewhen = _recall_within(turn, terms=search_terms(question), days=None)
+    elsewhen = _recall_within(turn, question, terms=search_terms(question), days=None)
     if elsewhen.kind is Is.MISSED or elsewhen.text.startswith(DOUBT):
         return answer
     return Answer(kind=Is.RECALLED, text=f"{answer.text} But {_lower(elsewhen.text)}", used=elsewhen.used)
 
 
-def _recall_within(turn: Turn, *, terms: str, days: LocalDays | None) -> Answer:
+def _recall_within(turn: Turn, question: str, *, terms: str, days: LocalDays | None) -> Answer:
     """Quote what fits best among what was said on ``days``, say so when that is doubtful, or that nothing fits."""
     within = days.to_utc(turn.zone) if days else ALWAYS
-    result = search_memories(user_id=turn.user.id, query=turn.content.text, terms=terms, within=within)
+    result = search_memories(user_id=turn.user.id, query=question, terms=terms, within=within)
     sure = [hit for hit in result.hits if _is_sure(hit)]
     hits = [hit for hit in sure if hit.score >= sure[0].score * ALSO_FROM][: 1 + ALSO]
     if hits:
@@ -161,6 +179,8 @@ def _range(turn: Turn, days: LocalDays) -> str:
 
 
 def _miss(turn: Turn, days: LocalDays | None) -> str:
+    if not Memory.objects.filter(user_id=turn.user.id).exists():
+        return NOTHING_SAVED
     if days:
         return f"I found nothing about that {_range(turn, days)}."
     return "I found nothing about that in what you told me."

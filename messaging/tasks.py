@@ -12,7 +12,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
-from messaging import delivery, turns
+from messaging import delivery, erasure, forgetting, turns
 from messaging.inbound import PROCESS_MESSAGE, enqueue_message, get_abandoned_messages
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ def tried_again(context: JobContext, *, seconds: tuple[int, ...]) -> Iterator[No
 def process_message(context: JobContext, raw_message_id: int) -> None:
     """Answer one message. Its lock, ``user:<id>``, keeps one person's messages in order."""
     with tried_again(context, seconds=turns.RETRY_SECONDS):
-        turns.process_message(raw_message_id)
+        wait = turns.process_message(raw_message_id)
+        if wait is not None:
+            raise TryAgain(wait)
 
 
 @app.task(name=delivery.SEND_MESSAGE, queue="outbox", pass_context=True, retry=AsAsked())
@@ -68,6 +70,22 @@ def send_message(context: JobContext, outbound_id: str) -> None:
         wait = delivery.send_message(uuid.UUID(outbound_id))
         if wait is not None:
             raise TryAgain(wait)
+
+
+@app.task(name=forgetting.REDACT, queue="upkeep", pass_context=True, retry=AsAsked())
+def redact(context: JobContext, raw_message_ids: list[int], interaction_ids: list[int]) -> None:
+    """Blank what was forgotten while it was still being answered or sent."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        wait = forgetting.redact(raw_message_ids=raw_message_ids, interaction_ids=interaction_ids)
+        if wait is not None:
+            raise TryAgain(wait)
+
+
+@app.task(name=erasure.FORGET_RECEIPT, queue="upkeep", pass_context=True, retry=AsAsked())
+def forget_receipt(context: JobContext, raw_message_id: int) -> None:
+    """Delete the receipt of an erasure a day later, and what is left of the person."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        erasure.forget_receipt(raw_message_id)
 
 
 # No lock on the recovery task: one left behind by a dead worker would keep it from ever running. Seconds stand last.

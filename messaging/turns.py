@@ -1,8 +1,11 @@
-"""One turn: a stored message becomes one committed answer, whatever happens on the way (design §3).
+"""One turn: stored messages become one committed answer, whatever happens on the way (design §3).
 
-Nothing is done twice. What an attempt did before it was killed (a stored memory) is found again by the next one, and
-the row lock in `commit_answer` lets exactly one worker finish a message, even if two believe it is theirs.
+Nothing is done twice. What an attempt did before it was killed (a stored memory, a word of the model) is found again by
+the next one, and the row lock in `commit_answer` lets exactly one worker finish a turn, even if two believe it theirs.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import transaction
@@ -12,12 +15,20 @@ from django.utils import timezone
 
 from accounts.models import WhatsAppUser
 from memories.models import Citation, Memory
+from memories.search import Hit
+from messaging import limits
 from messaging.answers import Answer, Turn
+from messaging.bursts import begin_turn
+from messaging.command_types import Command
 from messaging.commands import find_command
+from messaging.confirmations import find_confirmed, lapse
+from messaging.content import Content, read_content
 from messaging.delivery import queue_answer
-from messaging.inbound import read_content
+from messaging.forgetting import redact_messages
+from messaging.journal import AnsweredElsewhere
 from messaging.models import Interaction, RawMessage
 from messaging.recall import answer_from_memories
+from messaging.wording import ask_zone, guess_language, say_slow_down
 from whatsbot import database
 from whatsbot.integrations import twilio
 
@@ -28,47 +39,65 @@ RETRY_SECONDS = (1, 2, 4, 8, 8)
 APOLOGY = "Sorry, something went wrong on my side and I could not work with that message. Please send it again later."
 
 
-def process_message(raw_message_id: int) -> None:
-    """Answer one stored message; a message that is answered already is left alone.
+def process_message(raw_message_id: int) -> float | None:
+    """Answer one stored message, together with those of its burst; what is answered already is left alone.
 
-    Raises whatever went wrong, to be tried again, until the last attempt, which commits an apology instead.
+    Returns the seconds after which to call again, where the person has had many answers lately, else None. Raises
+    whatever went wrong, to be tried again, until the last attempt, which commits an apology instead.
     """
-    raw = RawMessage.objects.select_related("user").filter(id=raw_message_id).first()
+    raw = RawMessage.objects.select_related("user", "turn").filter(id=raw_message_id).first()
     if raw is None or raw.status != RawMessage.Status.RECEIVED:
-        return
-    turn = Turn(raw_message_id=raw.id, user=raw.user, content=read_content(raw.payload), now=raw.received_at)
-    if _wants_no_answer(raw, turn):
+        return None
+    content = read_content(raw)
+    if _wants_no_answer(raw, content):
         RawMessage.objects.filter(id=raw.id).update(status=RawMessage.Status.IGNORED)
-        return
-    attempt = _begin_attempt(raw)
-    if attempt == 1:
-        _show_typing(raw)
-    if attempt >= MAX_ATTEMPTS:
-        commit_answer(raw, Answer(kind=Interaction.Kind.APOLOGY, text=APOLOGY))
-        return
+        return None
+    pace = limits.get_pace(raw) if raw.turn is None else limits.Pace()
+    if pace.seconds_to_wait:
+        return pace.seconds_to_wait
+    begun = begin_turn(raw, is_held=pace.was_held) if raw.turn is None else _resume_turn(raw.turn)
+    if begun is None:
+        return None
+    interaction, messages = begun
+    turn = Turn(user=raw.user, contents=tuple(read_content(each) for each in messages))
+    if interaction.attempts == 1:
+        _show_typing(messages[-1])
+    if interaction.attempts >= MAX_ATTEMPTS:
+        commit_answer(interaction, Answer(kind=Interaction.Kind.APOLOGY, text=APOLOGY))
+        return None
     try:
-        if not _commit_command(raw, turn):
-            commit_answer(raw, answer_from_memories(turn))
+        _answer(turn, interaction, is_last_of_minute=pace.is_last)
+    except AnsweredElsewhere:
+        pass
     except Exception as error:
-        Interaction.objects.filter(raw_message=raw, answered_at=None).update(error=type(error).__name__)
+        Interaction.objects.filter(id=interaction.id, answered_at=None).update(error=type(error).__name__)
         raise
+    return None
 
 
-def _wants_no_answer(raw: RawMessage, turn: Turn) -> bool:
-    """Reactions, opt-outs (Twilio itself answers those, contracts §1) and messages of our own sender."""
-    if turn.content.opt_out:
+def _wants_no_answer(raw: RawMessage, content: Content) -> bool:
+    """Reactions, opt-outs (Twilio itself answers those, contracts §1), messages of our own sender, and all but commands
+    after /stop, which are not even kept."""
+    if content.opt_out:
         opted_out = {"STOP": timezone.now(), "START": None}
-        if turn.content.opt_out in opted_out:
-            WhatsAppUser.objects.filter(id=raw.user_id).update(opted_out_at=opted_out[turn.content.opt_out])
+        if content.opt_out in opted_out:
+            WhatsAppUser.objects.filter(id=raw.user_id).update(opted_out_at=opted_out[content.opt_out])
         return True
-    return turn.content.is_reaction or raw.from_address == settings.TWILIO_WHATSAPP_NUMBER
+    if content.is_reaction or raw.from_address == settings.TWILIO_WHATSAPP_NUMBER:
+        return True
+    turn = Turn(user=raw.user, contents=(content,))
+    if raw.user.opted_out_at and not find_command(turn) and not find_confirmed(turn):
+        redact_messages([raw.id])
+        return True
+    return False
 
 
-def _begin_attempt(raw: RawMessage) -> int:
-    """Count this beginning before any work, so that a message which kills its worker is counted too."""
-    interaction, _ = Interaction.objects.get_or_create(raw_message=raw)
+def _resume_turn(interaction: Interaction) -> tuple[Interaction, list[RawMessage]] | None:
+    """Begin a turn once more. Counted before any work, so that a message which kills its worker is counted too."""
+    messages = list(interaction.messages.filter(status=RawMessage.Status.RECEIVED).order_by("id"))
+    interaction.attempts += 1
     Interaction.objects.filter(id=interaction.id).update(attempts=F("attempts") + 1)
-    return interaction.attempts + 1
+    return (interaction, messages) if messages else None
 
 
 def _show_typing(raw: RawMessage) -> None:
@@ -76,43 +105,91 @@ def _show_typing(raw: RawMessage) -> None:
     twilio.send_typing_indicator(message_sid=raw.message_sid)
 
 
-@transaction.atomic
-def _commit_command(raw: RawMessage, turn: Turn) -> bool:
-    """Carry out a command and commit its answer together: a command that was repeated would tell another story.
-
-    Returns whether the message is a command. Commands make no network calls.
-    """
-    command = find_command(turn)
+def _answer(turn: Turn, interaction: Interaction, *, is_last_of_minute: bool) -> None:
+    """A confirmation or a command; else what the assistant says."""
+    command = find_confirmed(turn) or find_command(turn)
     if command is None:
+        answer = _ask_assistant(turn, interaction)
+        commit_answer(interaction, _add_notices(turn, answer, is_last_of_minute=is_last_of_minute))
+    elif command.is_lookup:
+        commit_answer(interaction, command.run())
+    else:
+        _commit_command(command, interaction)
+
+
+def _ask_assistant(turn: Turn, interaction: Interaction) -> Answer:
+    if settings.GEMINI_API_KEY:
+        from messaging.assistant import (
+            answer_with_model,  # pydantic, which a process that only defers need not load
+        )
+
+        is_last = interaction.attempts + 1 >= MAX_ATTEMPTS  # the next one would apologise
+        return answer_with_model(turn, interaction, is_last_attempt=is_last)
+    return answer_from_memories(turn)
+
+
+def _add_notices(turn: Turn, answer: Answer, *, is_last_of_minute: bool) -> Answer:
+    """Ask once about a time zone that we guessed, and say before it happens that messages will have to wait."""
+    language = guess_language(turn.own_words)
+    notices = []
+    asks_zone = _is_zone_in_question(turn.user)
+    if asks_zone:
+        notices.append(ask_zone(zone=turn.zone, now=turn.now, language=language))
+    if is_last_of_minute:
+        notices.append(say_slow_down(language=language))
+    return replace(answer, text="\n\n".join((answer.text, *notices)), asks_zone=asks_zone)
+
+
+def _is_zone_in_question(user: WhatsAppUser) -> bool:
+    return user.timezone_source == WhatsAppUser.TimezoneSource.GUESSED and user.timezone_asked_at is None
+
+
+@transaction.atomic
+def _commit_command(command: Command, interaction: Interaction) -> None:
+    """Carry out a command and commit its answer together: a command that was repeated would tell another story."""
+    if _lock_unanswered(interaction.id) is not None:
+        commit_answer(interaction, command.run())
+
+
+def _lock_unanswered(interaction_id: int) -> Interaction | None:
+    rows = Interaction.objects.select_related("raw_message").select_for_update(of=("self",))
+    return rows.filter(id=interaction_id, answered_at=None).first()
+
+
+@transaction.atomic
+def commit_answer(interaction: Interaction, answer: Answer) -> bool:
+    """Write the answer, its sources, the outbox and the send jobs together. Returns False if it was answered before."""
+    locked = _lock_unanswered(interaction.id)
+    if locked is None:
         return False
-    if _lock_unanswered(raw) is not None:
-        commit_answer(raw, Answer(kind=Interaction.Kind.COMMAND, text=command()))
+    raw = locked.raw_message
+    locked.answer = answer.text
+    # PostgreSQL's clock, like ``started_at``: those of two machines may differ by more than a turn takes.
+    Interaction.objects.filter(id=locked.id).update(
+        kind=answer.kind,
+        answer=answer.text,
+        model=answer.model,
+        transcript=answer.transcript,
+        answered_at=Now(),
+    )
+    if answer.used:
+        _cite(locked, answer.used)
+    if answer.asks_zone:
+        WhatsAppUser.objects.filter(id=raw.user_id).update(timezone_asked_at=Now())
+    # An apology takes the place of the question that the turn may have had.
+    is_asked = answer.kind != Interaction.Kind.APOLOGY
+    lapse(user_id=raw.user_id, except_asked_in=locked.id if is_asked else None)
+    queue_answer(raw_message=raw, interaction=locked)
+    RawMessage.objects.filter(turn=locked, status=RawMessage.Status.RECEIVED).update(
+        status=RawMessage.Status.ANSWERED
+    )
     return True
 
 
-def _lock_unanswered(raw: RawMessage) -> Interaction | None:
-    return Interaction.objects.select_for_update().filter(raw_message=raw, answered_at=None).first()
-
-
-@transaction.atomic
-def commit_answer(raw: RawMessage, answer: Answer) -> bool:
-    """Write the answer, its sources, the outbox and the send jobs together. Returns False if it was answered before."""
-    interaction = _lock_unanswered(raw)
-    if interaction is None:
-        return False
-    interaction.answer = answer.text
-    # PostgreSQL's clock, like ``started_at``: those of two machines may differ by more than a turn takes.
-    Interaction.objects.filter(id=interaction.id).update(
-        kind=answer.kind, answer=answer.text, answered_at=Now()
-    )
-    # A memory may have been forgotten since it was found.
-    alive = set(
-        Memory.objects.filter(id__in=[hit.memory.id for hit in answer.used]).values_list("id", flat=True)
-    )
+def _cite(interaction: Interaction, used: Sequence[Hit]) -> None:
+    """Note which memories an answer was made from. One may have been forgotten since it was found."""
+    alive = set(Memory.objects.filter(id__in=[hit.memory.id for hit in used]).values_list("id", flat=True))
     Citation.objects.bulk_create(
         Citation(interaction=interaction, memory=hit.memory, rank=rank, score=hit.score)
-        for rank, hit in enumerate((hit for hit in answer.used if hit.memory.id in alive), start=1)
+        for rank, hit in enumerate((hit for hit in used if hit.memory.id in alive), start=1)
     )
-    queue_answer(raw_message=raw, interaction=interaction)
-    RawMessage.objects.filter(id=raw.id).update(status=RawMessage.Status.ANSWERED)
-    return True

@@ -41,6 +41,9 @@ def twilio_environment(base_url: str) -> dict[str, str]:
         "TWILIO_WHATSAPP_NUMBER": SENDER,
         "TWILIO_API_BASE_URL": base_url,
         "SIMULATOR": "false",
+        # Each message gets an answer of its own, at once, so that answers can be counted.
+        "BURST_SECONDS": "0",
+        "MESSAGES_PER_MINUTE": "0",
     }
 
 

@@ -48,3 +48,5 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 SILENCED_SYSTEM_CHECKS = ["whatsbot.E001"]  # both the simulator and the payloads of a real account are tested
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SEND_GRACE_SECONDS = 0.2
+BURST_SECONDS = 0.0  # tests of bursts set it
+MESSAGES_PER_MINUTE = 0

@@ -55,8 +55,14 @@ MEMORY_EMBEDDER = env.str("MEMORY_EMBEDDER", default="local")
 
 # Gemini
 GEMINI_API_KEY = env.str("GEMINI_API_KEY", default="")
+GEMINI_MODEL = env.str("GEMINI_MODEL", default="gemini-3.8-flash")
 GEMINI_BASE_URL = env.str("GEMINI_BASE_URL", default="").rstrip("/")
 GEMINI_EMBEDDING_MODEL = env.str("GEMINI_EMBEDDING_MODEL", default="gemini-embedding-001")
+
+# Conversation
+BURST_SECONDS = env.float("BURST_SECONDS", default=3.0)
+MESSAGES_PER_MINUTE = env.int("MESSAGES_PER_MINUTE", default=20)
+TOKENS_PER_DAY = env.int("TOKENS_PER_DAY", default=500_000)
 
 # Database. The embedded PostgreSQL is started by whoever runs the process: script/server, manage.py, the tests.
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")

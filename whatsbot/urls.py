@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from memories.api import MemoryList
+from messaging.export import download_export
 from messaging.webhooks import MessageWebhook, StatusWebhook
 from whatsbot.health import is_live, is_ready
 
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", lambda request: redirect(static("whatsbot/icon.svg"))),
     path("webhook", MessageWebhook.as_view()),
     path("webhook/status", StatusWebhook.as_view()),
+    path("export/<str:token>.zip", download_export),
     path("memories", MemoryList.as_view()),
     path("health/live", is_live),
     path("health/ready", is_ready),

@@ -1,6 +1,6 @@
 """Messages delivered several times, many at once, while the worker is killed again and again.
 
-    .venv/bin/python -m tests.chaos.killed_worker [--messages 200] [--users 40] [--kills 5] [--seed N]
+    .venv/bin/python -m tests.chaos.killed_worker [--messages 200] [--users 40] [--kills 5] [--burst 0] [--seed N]
 
 The real web server and the real worker run as processes; Twilio is the double, which takes its time to answer so that
 kills hit sends as well. Prints what was found, and ends with status 1 if anything was lost, doubled or out of order.
@@ -39,6 +39,8 @@ class Report:
     seed: int
     refused_webhooks: int
     raw_messages: int
+    memories: int
+    unanswered: int
     interactions: int
     apologies: int
     replies: int
@@ -48,18 +50,23 @@ class Report:
     texts_or_numbers_in_logs: int
     settled_seconds: float
 
-    def is_flawless(self, *, messages: int) -> bool:
-        """Nothing lost, nothing doubled, nothing out of order, nothing left."""
+    def is_flawless(self, *, messages: int, burst: float) -> bool:
+        """Nothing lost, nothing doubled, nothing out of order, nothing left. In bursts several share an answer."""
         return (
             self.refused_webhooks == self.doubled_replies == self.users_out_of_order == self.unfinished == 0
-            and self.texts_or_numbers_in_logs == 0
-            and self.raw_messages == self.interactions == self.replies == messages
+            and self.texts_or_numbers_in_logs == self.unanswered == self.apologies == 0
+            and self.raw_messages == self.memories == messages
+            and self.interactions == self.replies
+            and (self.interactions < messages if burst else self.interactions == messages)
             and self.settled_seconds <= SETTLE_SECONDS
         )
 
 
-def run(*, messages: int, users: int, kills: int, seed: int) -> Report:
-    """Deliver ``messages`` of ``users`` people, kill the worker ``kills`` times meanwhile, and look."""
+def run(*, messages: int, users: int, kills: int, seed: int, burst: float = 0.0) -> Report:
+    """Deliver ``messages`` of ``users`` people, kill the worker ``kills`` times meanwhile, and look.
+
+    Messages that come within ``burst`` seconds of each other are answered together.
+    """
     from tests.settings import ACCOUNT_SID, AUTH_TOKEN
 
     chance = random.Random(seed)
@@ -67,8 +74,9 @@ def run(*, messages: int, users: int, kills: int, seed: int) -> Report:
     try:
         with running_twilio_double(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN) as double:
             _slow_down(double)
+            environment = twilio_environment(double.base_url) | {"BURST_SECONDS": str(burst)}
             double.callbacks = Callbacks(copies=2, drop=0.3, shuffle=True)
-            with running_stack(data_dir=folder, environment=twilio_environment(double.base_url)) as stack:
+            with running_stack(data_dir=folder, environment=environment) as stack:
                 refused = _deliver_and_kill(
                     stack, double, chance, messages=messages, users=users, kills=kills
                 )
@@ -162,6 +170,11 @@ def _report(stack: Stack, double: TwilioDouble, *, seed: int, refused: int, sett
         seed=seed,
         refused_webhooks=refused,
         raw_messages=stack.sql("SELECT count(*) FROM messaging_rawmessage")[0][0],
+        memories=stack.sql("SELECT count(DISTINCT raw_message_id) FROM memories_memory")[0][0],
+        unanswered=stack.sql(
+            "SELECT count(*) FROM messaging_rawmessage raw LEFT JOIN messaging_interaction turn"
+            " ON turn.id = raw.turn_id WHERE raw.status <> 'answered' OR turn.answered_at IS NULL"
+        )[0][0],
         interactions=stack.sql("SELECT count(*) FROM messaging_interaction")[0][0],
         apologies=stack.sql("SELECT count(*) FROM messaging_interaction WHERE kind = 'apology'")[0][0],
         replies=len(double.messages),
@@ -190,11 +203,12 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=40)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--burst", type=float, default=0.0, help="BURST_SECONDS")
     options = parser.parse_args()
-    report = run(messages=options.messages, users=options.users, kills=options.kills, seed=options.seed)
+    report = run(**vars(options))
     for name, value in asdict(report).items():
         print(f"{name:26}{value:>10}")
-    return 0 if report.is_flawless(messages=options.messages) else 1
+    return 0 if report.is_flawless(messages=options.messages, burst=options.burst) else 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from django.db import transaction
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import WhatsAppUser
-from memories.changes import forget_memory, update_memory
+from memories.changes import Undone, forget_memory, forgetting, undo_memory, update_memory
 from memories.models import Memory, MemoryHistory
 from memories.search import search_memories
 from memories.store import Outcome, Stored
@@ -22,6 +22,7 @@ from tests.memories.sides import (
     get_texts,
     make_message,
     make_person,
+    note,
     say,
 )
 from whatsbot.exceptions import TransientProviderError
@@ -61,6 +62,8 @@ def test_a_correction_takes_the_place_of_what_was_said(ana: WhatsAppUser, run_jo
     memory.refresh_from_db()
     assert (memory.number, memory.text, memory.happened_at) == (1, "Dentist at two", NOON + HOUR)
     assert (memory.event_start, memory.event_end) == (NOON + 2 * DAY, None)
+    before = MemoryHistory.objects.get()
+    assert (before.event_start, before.event_end) == (NOON + DAY, NOON + DAY + HOUR)
     assert get_entry_texts(ana) == ["Dentist at noon"]
     run_jobs()
     check_both_sides(ana)
@@ -290,3 +293,128 @@ def test_forgetting_that_is_rolled_back_forgets_nothing(ana: WhatsAppUser) -> No
         transaction.set_rollback(True)
     assert ProcrastinateJob.objects.count() == 0
     check_both_sides(ana)
+
+
+# --- Undoing ---
+
+
+def undo(person: WhatsAppUser, number: int | None = None) -> Undone | None:
+    return undo_memory(user_id=person.id, number=number)
+
+
+def get_state(person: WhatsAppUser) -> list[dict[str, Any]]:
+    """Everything about somebody's memories that a correction changes."""
+    fields = ("number", "text", "happened_at", "event_start", "event_end", "identity", "word_count")
+    source = ("raw_message", "tool_call", "corrected_by", "correction_call", "type")
+    return list(Memory.objects.filter(user=person).order_by("number").values(*fields, *source))
+
+
+def test_undoing_a_correction_brings_back_what_was_said_before(ana: WhatsAppUser, run_jobs: RunJobs) -> None:
+    say(ana, "Dentist at noon", event_start=NOON + DAY, event_end=NOON + DAY + HOUR)
+    states = [get_state(ana)]
+    for number, text in enumerate(("Dentist at two", "Dentist at three")):
+        correct(
+            ana, text, raw_message_id=make_message(ana).id, tool_call="x", event_start=NOON + number * DAY
+        )
+        states.append(get_state(ana))
+    run_jobs()
+    for text, before in (("Dentist at three", "Dentist at two"), ("Dentist at two", "Dentist at noon")):
+        assert states.pop() == get_state(ana)
+        assert undo(ana, 1) == Undone(number=1, text=text, restored=before)
+        assert get_entry_texts(ana) == [text], "Mem0 follows by a job"
+        run_jobs()
+        check_both_sides(ana)
+    assert states == [get_state(ana)]
+    assert get_history(ana) == []
+    assert undo(ana, 1) == Undone(number=1, text="Dentist at noon", restored=None)
+    run_jobs()
+    assert get_entry_texts(ana) == []
+    check_both_sides(ana)
+    assert undo(ana, 1) is None
+
+
+def test_a_correction_by_no_message_is_undone_too(ana: WhatsAppUser) -> None:
+    say(ana, message=(message := make_message(ana)))
+    correct(ana)
+    correct(ana, "The gate is open")
+    undo(ana, 1)
+    undo(ana, 1)
+    memory = Memory.objects.get()
+    assert (memory.text, memory.raw_message, memory.corrected_by) == (CODE, message, None)
+
+
+def test_after_undoing_what_is_known_is_what_holds(ana: WhatsAppUser, run_jobs: RunJobs) -> None:
+    say(ana)
+    correct(ana)
+    undo(ana, 1)
+    assert say(ana).outcome is KNOWN
+    run_jobs()
+    assert say(ana, NEW_CODE).outcome is SAVED
+    check_both_sides(ana)
+
+
+def test_undoing_to_what_another_memory_says_by_now_leaves_both(ana: WhatsAppUser, run_jobs: RunJobs) -> None:
+    say(ana)
+    correct(ana)
+    assert say(ana).memory.number == 2
+    assert undo(ana, 1) == Undone(number=1, text=NEW_CODE, restored=CODE)
+    run_jobs()
+    assert get_texts(ana) == [CODE, CODE]
+    check_both_sides(ana)
+
+
+def test_a_callers_key_stays_the_identity_through_correcting_and_undoing(ana: WhatsAppUser) -> None:
+    identity = note(ana, key="k1").memory.identity
+    correct(ana)
+    undo(ana, 1)
+    assert Memory.objects.get().identity == identity
+    assert note(ana, key="k1").outcome is KNOWN
+
+
+def test_what_was_said_again_goes_only_with_the_correction_it_repeated(ana: WhatsAppUser) -> None:
+    first, second = make_message(ana), make_message(ana)
+    say(ana)
+    say(ana, message=first)
+    correct(ana)
+    say(ana, NEW_CODE, message=second)
+    undo(ana, 1)
+    assert get_history(ana) == [("repeated", CODE, first.id)]
+
+
+def test_without_a_number_the_last_change_is_undone(ana: WhatsAppUser) -> None:
+    assert undo(ana) is None
+    say(ana)
+    say(ana, "Milk is on the list")
+    say(make_person(), "Somebody else's")
+    correct(ana)
+    assert undo(ana) == Undone(number=1, text=NEW_CODE, restored=CODE)
+    assert undo(ana) == Undone(number=2, text="Milk is on the list", restored=None)
+    assert undo(ana) == Undone(number=1, text=CODE, restored=None)
+    assert undo(ana) is None
+
+
+def test_another_persons_memory_is_not_undone(ana: WhatsAppUser) -> None:
+    say(ana)
+    assert undo(make_person(), 1) is None
+    assert get_texts(ana) == [CODE]
+
+
+def test_whoever_keeps_what_was_said_hears_of_it_before_it_goes(ana: WhatsAppUser) -> None:
+    heard: list[tuple[list[int], bool, str]] = []
+
+    def hear(memory: Memory, raw_message_ids: list[int], is_whole: bool, **kwargs: Any) -> None:
+        heard.append((raw_message_ids, is_whole, Memory.objects.get(id=memory.id).text))
+
+    first, second, third = (make_message(ana) for _ in range(3))
+    say(ana, message=first)
+    say(ana, message=second)
+    correct(ana, raw_message_id=third.id, tool_call="x")
+    forgetting.connect(hear)
+    try:
+        undo(ana, 1)
+        correct(ana, raw_message_id=third.id, tool_call="x")
+        forget(ana)
+        forget(ana)
+    finally:
+        forgetting.disconnect(hear)
+    assert heard == [([third.id], False, NEW_CODE), ([first.id, second.id, third.id], True, NEW_CODE)]

@@ -13,7 +13,7 @@ from memories.changes import forget_memory, update_memory
 from memories.models import Memory
 from memories.reconciliation import reconcile_memories
 from memories.store import Outcome
-from tests.memories.doomed import Call, Executioner, Point, running_executioner
+from tests.doomed import Call, Executioner, Point, running_executioner
 from tests.memories.sides import (
     CODE,
     NOON,
@@ -231,7 +231,7 @@ JOBS = [
     )
     for point in points
 ]
-JOB = Call(function="tests.memories.doomed:do_next_job", arguments={})
+JOB = Call(function="tests.doomed:do_next_job", arguments={})
 COMPARISON = Call(function="memories.reconciliation:reconcile_memories", arguments={"settle_seconds": 0})
 
 

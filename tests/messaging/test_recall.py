@@ -11,7 +11,7 @@ from accounts.models import WhatsAppUser
 from memories.models import Memory
 from memories.store import store_memory
 from messaging.answers import Answer, Turn
-from messaging.inbound import Content
+from messaging.content import Content
 from messaging.models import RawMessage
 from messaging.recall import DOUBT, answer_from_memories
 
@@ -83,8 +83,8 @@ def user(transactional_db: None) -> Iterator[WhatsAppUser]:
 
 
 def ask(user: WhatsAppUser, question: str) -> Answer:
-    content = Content(text=question, place=None, media_types=(), is_reaction=False, opt_out=None)
-    return answer_from_memories(Turn(raw_message_id=0, user=user, content=content, now=timezone.now()))
+    content = Content(raw_message_id=0, received_at=timezone.now(), text=question)
+    return answer_from_memories(Turn(user=user, contents=(content,)))
 
 
 def test_questions_find_their_memory_and_strangers_find_no_certainty(user: WhatsAppUser) -> None:

@@ -1,6 +1,6 @@
 """Calls in processes that kill themselves at a point between two steps: SIGKILL, so that nothing cleans up after them.
 
-``python -m tests.memories.doomed DATABASE`` answers each line of JSON, `Doom`, with one, the exit status of a process
+``python -m tests.doomed DATABASE`` answers each line of JSON, `Doom`, with one, the exit status of a process
 made for it. That process is a copy of one that has imported everything and opened no connection, which takes some
 milliseconds instead of seconds.
 """
@@ -18,19 +18,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 SURVIVED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Right before or right after a function, given as ``package.module:Class.function``."""
+    """Right before or right after the nth call of a function, given as ``package.module:Class.function``."""
 
     when: Literal["before", "after"]
     step: str
+    nth: int = 1
 
     def __str__(self) -> str:
-        return f"{self.when} {self.step.partition(':')[2]}"
+        return f"{self.when} {self.step.partition(':')[2]}{f' {self.nth}' if self.nth > 1 else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +71,14 @@ class Executioner:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def kill(self, call: Call, point: Point) -> None:
-        """Begin a call in another process, which dies at the point. AssertionError if it never comes to it."""
+    def kill(self, call: Call, point: Point, **settings: Any) -> None:
+        """Begin a call in another process, with these settings, which dies at the point.
+
+        AssertionError if it never comes to it.
+        """
         assert self._process.stdin
         assert self._process.stdout
-        print(json.dumps([asdict(call), asdict(point)]), file=self._process.stdin, flush=True)
+        print(json.dumps([asdict(call), asdict(point), settings]), file=self._process.stdin, flush=True)
         status = self._process.stdout.readline().strip()
         assert status == str(-signal.SIGKILL), f"not killed, but {status or 'silent'}: {call} {point}"
 
@@ -82,7 +86,7 @@ class Executioner:
 @contextmanager
 def running_executioner(database: str) -> Iterator[Executioner]:
     """An executioner whose victims use this database of the tests' PostgreSQL."""
-    command = [sys.executable, "-m", "tests.memories.doomed", database]
+    command = [sys.executable, "-m", "tests.doomed", database]
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -104,8 +108,13 @@ def _find(path: str) -> tuple[Any, str]:
 def _die_at(point: Point) -> None:
     owner, name = _find(point.step)
     step = getattr(owner, name)
+    left = point.nth
 
     def last_step(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left > 0:
+            return step(*args, **kwargs)
         if point.when == "after":
             step(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -123,13 +132,16 @@ def main() -> None:
     from whatsbot.integrations import embedder, mem0_sdk
 
     mem0_sdk.prepare_sdk()
-    import_module("mem0.vector_stores.pgvector")
+    for name in ("mem0.vector_stores.pgvector", "google.genai", "messaging.turns"):
+        import_module(name)
     embedder.embed_query("warm up")
     for line in sys.stdin:
-        call, point = json.loads(line)
+        call, point, changed = json.loads(line)
         child = os.fork()
         if child == 0:
             try:
+                for name, value in changed.items():
+                    setattr(settings, name, value)
                 _die_at(Point(**point))
                 Call(**call).do()
             finally:

@@ -1,0 +1,137 @@
+"""Erasing a person: everything at once, in one transaction, with a receipt that goes a day later."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from procrastinate.contrib.django import app as jobs
+
+from accounts.models import WhatsAppUser
+from accounts.timezones import infer_timezone_from_number
+from memories.models import Citation, Memory, MemoryHistory, MemoryWord
+from messaging.forgetting import LAST_OF_ALL, strip_payload
+from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
+
+FORGET_RECEIPT = "messaging.forget_receipt"
+RECEIPT_KEPT = timedelta(
+    hours=25
+)  # WhatsApp takes an answer for 24 hours; until then it may have to be sent again
+BATCH = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """How much there is of a person."""
+
+    memories: int
+    earlier_texts: int
+    messages: int
+    answers: int
+
+    def describe(self) -> str:
+        """The counts, one per line."""
+        named = (
+            (self.memories, "memory", "memories"),
+            (self.earlier_texts, "earlier text of a memory", "earlier texts of memories"),
+            (self.messages, "message of yours", "messages of yours"),
+            (self.answers, "answer of mine", "answers of mine"),
+        )
+        return "\n".join(f"• {count} {one if count == 1 else many}" for count, one, many in named)
+
+
+def count_traces(*, user_id: int) -> Traces:
+    """What is kept of this person; the turn that is running counts as a message."""
+    return Traces(
+        memories=Memory.objects.filter(user_id=user_id).count(),
+        earlier_texts=MemoryHistory.objects.filter(memory__user_id=user_id).count(),
+        messages=RawMessage.objects.filter(user_id=user_id).count(),
+        answers=Interaction.objects.filter(raw_message__user_id=user_id, answered_at__isnull=False).count(),
+    )
+
+
+@transaction.atomic
+def erase_person(*, user_id: int, raw_message_id: int) -> Traces:
+    """Delete this person and all that is kept of them, but for the message that asked for it; return the counts.
+
+    The same address gets a fresh row, which the message (without its text) and its turn move to, so that it can be
+    answered and a repeated delivery of it is known. Messages that came after it and wait for an answer move too.
+    Triggers of the database have Mem0's copies deleted. A webhook of this person waits until it is done.
+    """
+    old = WhatsAppUser.objects.select_for_update().get(id=user_id)
+    traces = count_traces(user_id=user_id)
+    fresh = _replace_row(old)
+    confirming = RawMessage.objects.get(id=raw_message_id)
+    later = Q(id__gt=raw_message_id, status=RawMessage.Status.RECEIVED)
+    RawMessage.objects.filter(Q(id=raw_message_id) | later, user=old).update(user=fresh)
+    RawMessage.objects.filter(id=raw_message_id).update(
+        body="", payload=strip_payload(confirming.payload), redacted_at=timezone.now()
+    )
+    Interaction.objects.filter(raw_message_id=raw_message_id).update(transcript=[])
+    _delete_all(old)
+    jobs.configure_task(
+        FORGET_RECEIPT,
+        queue="upkeep",
+        priority=LAST_OF_ALL,
+        schedule_at=timezone.now() + RECEIPT_KEPT,
+    ).defer(raw_message_id=raw_message_id)
+    return traces
+
+
+def _replace_row(old: WhatsAppUser) -> WhatsAppUser:
+    """A row as for somebody new at the same address. Only that they want to hear nothing is kept."""
+    unique = {name: getattr(old, name) for name in ("whatsapp_id", "phone_number", "business_scoped_id")}
+    WhatsAppUser.objects.filter(id=old.id).update(
+        whatsapp_id=f"erased:{old.id}", phone_number=None, business_scoped_id=None
+    )
+    zone = infer_timezone_from_number(old.whatsapp_id)
+    sources = WhatsAppUser.TimezoneSource
+    return WhatsAppUser.objects.create(
+        **unique,
+        timezone=zone.zone,
+        timezone_source=sources.INFERRED if zone.certain else sources.GUESSED,
+        opted_out_at=old.opted_out_at,
+        last_inbound_at=old.last_inbound_at,
+    )
+
+
+def _delete_all(person: WhatsAppUser) -> None:
+    """Delete a person with all that refers to them, without ever holding it all.
+
+    Rows that nothing refers to go in one statement per table; the rest in batches, because Django reads what it
+    cascades from.
+    """
+    MemoryWord.objects.filter(user=person).delete()
+    MemoryHistory.objects.filter(memory__user=person).delete()
+    Citation.objects.filter(memory__user=person).delete()
+    DeliveryEvent.objects.filter(outbound_message__user=person).delete()
+    for model in (Memory, OutboundMessage, RawMessage):
+        _delete_in_batches(model._default_manager.filter(user=person))
+    person.delete()
+
+
+def _delete_in_batches(rows: "models.QuerySet[Any]") -> None:
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        rows.filter(pk__in=ids).delete()
+
+
+@transaction.atomic
+def forget_receipt(raw_message_id: int) -> None:
+    """Delete the receipt of an erasure, and the person's fresh row if nothing has come since.
+
+    Somebody who opted out stays known as that, and as nothing else.
+    """
+    receipt = RawMessage.objects.filter(id=raw_message_id).first()
+    if receipt is None:  # erased once more meanwhile
+        return
+    person = WhatsAppUser.objects.select_for_update().get(id=receipt.user_id)  # a webhook waits
+    receipt.delete()
+    is_known = (
+        person.opted_out_at is not None
+        or RawMessage.objects.filter(user=person).exists()
+        or Memory.objects.filter(user=person).exists()
+    )
+    if not is_known:
+        person.delete()
