@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from pydantic import ValidationError
 
 from accounts.models import WhatsAppUser
@@ -40,6 +41,7 @@ from messaging.content import Content, read_content
 from messaging.conversation import INSTRUCTIONS, get_contents
 from messaging.leaks import withhold_leaks
 from messaging.models import PendingConfirmation, RawMessage
+from messaging.recall import is_sure
 from whatsbot.integrations.gemini import Json, Tool, ToolCall
 
 MOST_FOUND = 10
@@ -77,7 +79,7 @@ def _search(call: Call, given: SearchMemories) -> Result:
     result = search_memories(
         user_id=turn.user.id, query=given.query, within=within, types=types, limit=MOST_FOUND
     )
-    response: Json = {"memories": [describe_memory(turn, hit.memory, limit=LONGEST) for hit in result.hits]}
+    response: Json = {"memories": [_describe_hit(turn, hit) for hit in result.hits]}
     if result.degraded:
         response["note"] = "Only words could be compared now; meaning could not. Say so if you find nothing."
     hits = list(result.hits)
@@ -86,6 +88,14 @@ def _search(call: Call, given: SearchMemories) -> Result:
         response["elsewhere"] = [describe_memory(turn, hit.memory, limit=LONGEST) for hit in hits]
     found = [[hit.memory.id, hit.memory.number, round(hit.score, 4)] for hit in hits]
     return Result(response, _note_days({"found": found}, days))
+
+
+def _describe_hit(turn: Turn, hit: Hit) -> Json:
+    """A finding, and how well it fits, where that is known: it was measured with the local embedder."""
+    described = describe_memory(turn, hit.memory, limit=LONGEST)
+    if settings.MEMORY_EMBEDDER == "local" and not settings.MEM0_API_KEY:
+        described["fits"] = "well" if is_sure(hit) else "perhaps"
+    return described
 
 
 def _explain_miss(call: Call, query: str, *, is_narrowed: bool) -> tuple[str, list[Hit]]:

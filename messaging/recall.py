@@ -130,7 +130,7 @@ def _recall_within(turn: Turn, question: str, *, terms: str, days: LocalDays | N
     """Quote what fits best among what was said on ``days``, say so when that is doubtful, or that nothing fits."""
     within = days.to_utc(turn.zone) if days else ALWAYS
     result = search_memories(user_id=turn.user.id, query=question, terms=terms, within=within)
-    sure = [hit for hit in result.hits if _is_sure(hit)]
+    sure = [hit for hit in result.hits if is_sure(hit)]
     hits = [hit for hit in sure if hit.score >= sure[0].score * ALSO_FROM][: 1 + ALSO]
     if hits:
         best, *others = hits
@@ -142,7 +142,8 @@ def _recall_within(turn: Turn, question: str, *, terms: str, days: LocalDays | N
     return Answer(kind=Is.MISSED, text=_miss(turn, days))
 
 
-def _is_sure(hit: Hit) -> bool:
+def is_sure(hit: Hit) -> bool:
+    """Whether a memory that was found is meant, as far as the local embedder's similarity and the words tell."""
     if hit.similarity is None:
         return bool(hit.shared_words)
     return hit.similarity >= (SURE_WITH_A_WORD if hit.shared_words else SURE)

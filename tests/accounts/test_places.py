@@ -91,6 +91,16 @@ def test_no_text_is_too_odd_to_ask_about(text: str) -> None:
     assert find_timezone(text, now=SUMMER) is None
 
 
+@pytest.mark.parametrize("text", ["EST5EDT", "CST6CDT", "mst7mdt", "PST8PDT", "posixrules"])
+def test_what_the_database_does_not_take_for_a_zone_is_none(text: str) -> None:
+    assert find_timezone(text, now=SUMMER) is None
+
+
+@pytest.mark.parametrize("text", ["Madrid!", "“Madrid”", "Madrid."])
+def test_marks_around_a_name_do_not_matter(text: str) -> None:
+    assert find_timezone(text, now=SUMMER) == "Europe/Madrid"
+
+
 def test_every_name_of_a_zone_leads_to_one_that_loads_and_leads_to_itself() -> None:
     from accounts.places import _load_links
 

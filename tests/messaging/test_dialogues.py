@@ -309,14 +309,45 @@ def test_messages_sent_at_once_are_answered_once(stage: Stage, settings: Any) ->
     assert code.raw_message.body == "and the gate code is 4711 now"
 
 
-def test_nothing_saved_and_nothing_fitting_and_nothing_in_those_days_are_told_apart(stage: Stage) -> None:
+def test_who_has_told_nothing_yet_is_told_so(stage: Stage) -> None:
     stage.play("""
-        time: 2026-09-15 10:00 America/New_York
         person: what did I say about the landlord?
         model: search_memories(query="landlord")
         seen: nothing is saved at all
         model: "You have not told me anything yet."
         bot: You have not told me anything yet.
+        person: show me everything
+        model: list_memories()
+        seen: has not told you anything yet
+        model: "There is nothing yet."
+        bot: There is nothing yet.
+    """)
+    assert set(Interaction.objects.values_list("kind", flat=True)) == {"missed"}
+
+
+def test_what_is_close_but_perhaps_not_meant_is_told_apart_from_what_fits(stage: Stage) -> None:
+    stage.play("""
+        person: My sister likes tulips
+        model: store_memory(content="My sister likes tulips", type="preference")
+        model: "Nice."
+        bot: ...
+        person: what does my sister like?
+        model: search_memories(query="what does my sister like?")
+        seen: "fits": "well"
+        model: "Tulips [#1]."
+        bot: Tulips [#1].
+        person: how tall is the tower?
+        model: search_memories(query="how tall is the tower?")
+        seen: "fits": "perhaps"
+        model: "I'm not sure you told me; you only spoke of tulips."
+        bot: I'm not sure you told me; you only spoke of tulips.
+    """)
+    assert Interaction.objects.latest("id").kind == "missed"
+
+
+def test_nothing_in_those_days_is_said_with_the_days_and_what_there_is_elsewhere(stage: Stage) -> None:
+    stage.play("""
+        time: 2026-09-15 10:00 America/New_York
         person: My sister likes tulips
         model: store_memory(content="My sister likes tulips", type="preference")
         model: "Nice."
@@ -324,25 +355,21 @@ def test_nothing_saved_and_nothing_fitting_and_nothing_in_those_days_are_told_ap
         person: what did I say about her in May?
         model: search_memories(query="sister tulips", start_date="2026-05-01", end_date="2026-05-31")
         seen: Nothing in those days
-        seen: elsewhere
+        seen: "elsewhere": [{"number": 1
         model: "Nothing in May, but on 15 September that she likes tulips [#1]."
-        bot: ...
+        bot: Nothing in May, but on 15 September that she likes tulips [#1].
            |
-           | ...May..., New York time
-        person: which list did I make in May?
+           | 1–31 May, New York time
+        person: and what did I list then?
         model: list_memories(start_date="2026-05-01", end_date="2026-05-31")
         seen: Nothing there.
-        model: "None."
-        bot: None.
+        model: "Nothing."
+        bot: Nothing.
            |
-           | ...May..., New York time
+           | 1–31 May, New York time
     """)
-    assert list(Interaction.objects.order_by("id").values_list("kind", flat=True)) == [
-        "missed",
-        "saved",
-        "recalled",
-        "missed",
-    ]
+    kinds = Interaction.objects.order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == ["saved", "recalled", "missed"]
 
 
 def test_the_bot_says_why_it_said_that(stage: Stage) -> None:
