@@ -58,3 +58,14 @@ def test_search_at_scale_finds_what_an_exact_scan_finds() -> None:
     assert result["memories"] == 3000
     for size in result["search"].values():
         assert size["identical"] + size["identical_but_for_ties"] == size["compared"] > 0, size
+
+
+@pytest.mark.timeout(300)
+def test_turns_are_answered_by_the_model_at_both_sizes() -> None:
+    result = run("turns", "--messages", "8", "--concurrency", "4", "--seconds", "0.05")
+    assert result["concurrency"] == 4
+    for row in (result["many"], result["one"]):
+        assert row["messages"] == 8
+        assert row["per_second"] > 0
+        assert row["cpu_ms_per_message"] > 0
+        assert 0.1 <= row["p50_seconds"] <= row["p99_seconds"]

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import ApiToken, StaffUser
-from whatsbot.checks import check_embedder, check_twilio
+from whatsbot.checks import check_conversation, check_embedder, check_twilio
 from whatsbot.secrets import load_or_create_secrets
 
 pytestmark = pytest.mark.django_db
@@ -119,3 +119,15 @@ def test_an_embedder_needs_a_name_and_gemini_a_key(settings: Any) -> None:
     settings.MEMORY_EMBEDDER = "word2vec"
     [error] = check_embedder()
     assert (error.id, "local, gemini" in error.msg) == ("whatsbot.E005", True)
+
+
+def test_a_model_needs_a_name_and_a_burst_an_end(settings: Any) -> None:
+    assert check_conversation() == []
+    settings.GEMINI_API_KEY, settings.GEMINI_MODEL = "a key", ""
+    assert [error.id for error in check_conversation()] == ["whatsbot.E006"]
+    settings.GEMINI_MODEL, settings.BURST_SECONDS = "gemini-3.8-flash", -1
+    assert [error.id for error in check_conversation()] == ["whatsbot.E007"]
+    settings.BURST_SECONDS = 300
+    assert [error.id for error in check_conversation()] == ["whatsbot.E007"]
+    settings.BURST_SECONDS = 0
+    assert check_conversation() == []

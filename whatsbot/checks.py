@@ -7,6 +7,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from whatsbot.integrations.embedder import EMBEDDERS
 
+MOST_BURST_SECONDS = 30
+
 
 @register
 def check_twilio(**kwargs: Any) -> list[CheckMessage]:
@@ -64,3 +66,17 @@ def check_embedder(**kwargs: Any) -> list[CheckMessage]:
     else:
         return []
     return [Error(text, hint="The embedder that needs nothing is MEMORY_EMBEDDER=local.", id="whatsbot.E005")]
+
+
+@register
+def check_conversation(**kwargs: Any) -> list[CheckMessage]:
+    """A language model has a name, and nobody waits for a burst longer than for an answer."""
+    wrong = []
+    if settings.GEMINI_API_KEY and not settings.GEMINI_MODEL:
+        wrong.append(Error("GEMINI_API_KEY is set, and GEMINI_MODEL is empty.", id="whatsbot.E006"))
+    if not 0 <= settings.BURST_SECONDS <= MOST_BURST_SECONDS:
+        text = f"BURST_SECONDS is not between 0 and {MOST_BURST_SECONDS}."
+        wrong.append(
+            Error(text, hint="The default is 3; 0 answers each message by itself.", id="whatsbot.E007")
+        )
+    return [*wrong]
