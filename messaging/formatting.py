@@ -15,6 +15,7 @@ LONGEST = 50_000  # characters; a longer text is nobody's chat message and stays
 WORD = re.compile(r"\w")
 # The last character is one that addresses end in, so that closing marks and full stops stay outside.
 ADDRESS = re.compile(r"://[^\s<>()\[\]`]{0,2000}[^\W_]/?")
+LINE_END = re.compile(r"\r\n?|\n")  # what ends a line for the parser; splitlines() knows more
 LANGUAGE = re.compile(r"[A-Za-z0-9+#.-]{1,20}")
 
 
@@ -31,7 +32,7 @@ def to_whatsapp(markdown: str) -> str:
     tokens = parser.parse(markdown)
     if any(token.level >= parser.options["maxNesting"] - 1 for token in tokens):
         return markdown.strip()
-    return _join_blocks(tokens, markdown.splitlines()).strip() or markdown.strip()
+    return _join_blocks(tokens, LINE_END.split(markdown)).strip() or markdown.strip()
 
 
 @cache
@@ -43,6 +44,9 @@ def _get_parser() -> "MarkdownIt":
     unwanted = ["reference", "html_block", "html_inline", "lheading", "image"]
     parser = MarkdownIt("commonmark").enable(["strikethrough", "table"]).disable(unwanted)
     parser.inline.ruler.before("strikethrough", "address", _keep_address)
+    parser.parse(
+        "a"
+    )  # its rules are compiled at the first use, and for a moment there are none: no thread may see that
     return parser
 
 
@@ -85,7 +89,7 @@ def _show_block(block: Sequence["Token"], lines: Sequence[str], *, in_quote: boo
         case "heading_open":
             return _embolden(inside[0].children or [])
         case "fence" | "code_block":
-            return _show_code(token)
+            return _show_code(token, lines)
         case "blockquote_open":
             text = _join_blocks(inside, lines, in_quote=True)
             # WhatsApp knows no quote within a quote.
@@ -93,7 +97,7 @@ def _show_block(block: Sequence["Token"], lines: Sequence[str], *, in_quote: boo
         case "bullet_list_open" | "ordered_list_open":
             return "\n".join(_show_item(item, lines, in_quote=in_quote) for item in _split_blocks(inside))
         case "table_open":
-            return "\n".join(_show_rows(inside))
+            return "\n".join(_show_rows(inside, lines))
         case "hr":
             return ""
         case _:
@@ -108,27 +112,44 @@ def _show_item(item: Sequence["Token"], lines: Sequence[str], *, in_quote: bool)
     return f"{'•' if text and marker in ('-', '*') else marker} {text}".rstrip()
 
 
-def _show_rows(table: Sequence["Token"]) -> Iterator[str]:
-    cells: list[Sequence[Token]] = []
+def _show_rows(table: Sequence["Token"], lines: Sequence[str]) -> Iterator[str]:
+    cells: list[Token] = []
     is_head = False
     for token in table:
         if token.type in ("thead_open", "thead_close"):
             is_head = token.nesting == 1
         elif token.type == "inline":
-            cells.append(token.children or [])
+            cells.append(token)
         elif token.type == "tr_close":
-            while cells and not cells[-1]:  # short rows are filled up with empty cells
+            surplus = _find_surplus(cells, lines)
+            # Short rows are filled up with empty cells.
+            while cells and not surplus and not cells[-1].content:
                 cells.pop()
-            row = " · ".join(_show_inline(cell, in_bold=is_head) for cell in cells)
+            shown = [_show_inline(cell.children or [], in_bold=is_head) for cell in cells]
+            row = " · ".join([*shown, *surplus])
             if row.strip():
                 yield f"*{row}*" if is_head else row
             cells = []
 
 
-def _show_code(token: "Token") -> str:
+def _find_surplus(cells: Sequence["Token"], lines: Sequence[str]) -> list[str]:
+    """What a row has to the right of the header's last column: the parser drops it."""
+    if not cells or not cells[0].map:
+        return []
+    line, end = lines[cells[0].map[0]].replace("\\|", "|"), 0
+    for cell in cells:
+        end = line.find(cell.content, end) + len(cell.content)
+    return [part for each in line[end:].split("|") if (part := each.strip())]
+
+
+def _show_code(token: "Token", lines: Sequence[str]) -> str:
     code = token.content.rstrip("\n")
     info = token.info.strip()
-    if info and not (code and LANGUAGE.fullmatch(info)):
+    last = lines[token.map[1] - 1] if token.map else ""
+    is_closed = last.strip(" \t>").startswith(token.markup)
+    if info and not is_closed:  # WhatsApp's own way to write code: its first word is no language
+        code = code.removesuffix(token.markup)
+    if info and not (is_closed and code and LANGUAGE.fullmatch(info)):
         code = f"{info}\n{code}".rstrip()  # words behind the opening fence
     return code if "```" in code or not code.strip() else f"```{code}```"
 
