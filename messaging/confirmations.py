@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef
-
 from messaging.answers import Answer, Turn
 from messaging.command_types import Command
 from messaging.content import Content
@@ -36,10 +34,12 @@ def lapse(*, user_id: int, except_asked_in: int | None) -> None:
     Called when an answer is committed. What came in before the question could be read is no answer to it, so a question
     with such messages behind it is dropped as well.
     """
-    asked = PendingConfirmation.objects.filter(user_id=user_id)
-    asked.exclude(asked_in_id=except_asked_in).delete()
-    newer = RawMessage.objects.filter(user_id=user_id, id__gt=OuterRef("asked_in__raw_message_id"))
-    asked.filter(Exists(newer)).delete()
+    asked = PendingConfirmation.objects.filter(user_id=user_id).first()
+    if asked is None:
+        return
+    newer = RawMessage.objects.filter(user_id=user_id, id__gt=asked.asked_in.raw_message_id)
+    if asked.asked_in_id != except_asked_in or newer.exists():
+        asked.delete()
 
 
 def find_confirmed(turn: Turn) -> Command | None:
@@ -47,14 +47,8 @@ def find_confirmed(turn: Turn) -> Command | None:
 
     Only a yes of their own counts, typed within `VALID`; to erase everything it has to be the very next message.
     """
-    asked = (
-        PendingConfirmation.objects.filter(user_id=turn.user.id)
-        .select_related("asked_in__raw_message")
-        .first()
-        if len(turn.contents) == 1
-        else None
-    )
-    if asked is None or not _confirms(turn.contents[0], asked):
+    asked = PendingConfirmation.objects.filter(user_id=turn.user.id).first()
+    if asked is None or len(turn.contents) > 1 or not _confirms(turn.contents[0], asked):
         return None
     if asked.kind == Kind.EVERYTHING:
         return Command(run=lambda: _erase(turn))

@@ -9,11 +9,10 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Sum
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from accounts.models import WhatsAppUser
-from messaging.models import Interaction, RawMessage
+from messaging.models import RawMessage
 
 MINUTE = 60.0
 DAY = timedelta(days=1)
@@ -25,6 +24,12 @@ _RECENT_ANSWERS = """
     WHERE raw.user_id = %(user_id)s AND raw.received_at > now() - interval '1 day'
       AND turn.answered_at > least(now(), %(received_at)s) - interval '1 minute'
     ORDER BY turn.answered_at DESC LIMIT %(limit)s
+"""
+
+_SPENT_TOKENS = """
+    SELECT coalesce(sum(coalesce(turn.input_tokens, 0) + coalesce(turn.output_tokens, 0)), 0)
+    FROM messaging_rawmessage raw JOIN messaging_interaction turn ON turn.raw_message_id = raw.id
+    WHERE raw.user_id = %s AND raw.received_at > now() - interval '1 day'
 """
 
 
@@ -64,10 +69,10 @@ def has_spent_tokens(user_id: int) -> bool:
     limit = settings.TOKENS_PER_DAY
     if limit <= 0:
         return False
-    spent = Interaction.objects.filter(
-        raw_message__user_id=user_id, raw_message__received_at__gt=Now() - DAY
-    ).aggregate(tokens=Sum(Coalesce(F("input_tokens"), 0) + Coalesce(F("output_tokens"), 0)))
-    return (spent["tokens"] or 0) >= limit
+    with connection.cursor() as cursor:
+        cursor.execute(_SPENT_TOKENS, [user_id])
+        row = cursor.fetchone()
+    return row is not None and row[0] >= limit
 
 
 def take_tokens_notice(user_id: int) -> bool:

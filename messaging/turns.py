@@ -147,40 +147,38 @@ def _is_zone_in_question(user: WhatsAppUser) -> bool:
 @transaction.atomic
 def _commit_command(command: Command, interaction: Interaction) -> None:
     """Carry out a command and commit its answer together: a command that was repeated would tell another story."""
-    if _lock_unanswered(interaction.id) is not None:
-        commit_answer(interaction, command.run())
-
-
-def _lock_unanswered(interaction_id: int) -> Interaction | None:
-    rows = Interaction.objects.select_related("raw_message").select_for_update(of=("self",))
-    return rows.filter(id=interaction_id, answered_at=None).first()
+    unanswered = Interaction.objects.select_for_update().filter(id=interaction.id, answered_at=None)
+    if unanswered.first() is not None:
+        answer = command.run()
+        interaction.raw_message.refresh_from_db()  # erasing gives the message to another row of its person
+        commit_answer(interaction, answer)
 
 
 @transaction.atomic
 def commit_answer(interaction: Interaction, answer: Answer) -> bool:
     """Write the answer, its sources, the outbox and the send jobs together. Returns False if it was answered before."""
-    locked = _lock_unanswered(interaction.id)
-    if locked is None:
-        return False
-    raw = locked.raw_message
-    locked.answer = answer.text
-    # PostgreSQL's clock, like ``started_at``: those of two machines may differ by more than a turn takes.
-    Interaction.objects.filter(id=locked.id).update(
+    # Whoever else believes the turn theirs waits here for the row and then finds it answered. PostgreSQL's clock, like
+    # ``started_at``: those of two machines may differ by more than a turn takes.
+    committed = Interaction.objects.filter(id=interaction.id, answered_at=None).update(
         kind=answer.kind,
         answer=answer.text,
         model=answer.model,
         transcript=answer.transcript,
         answered_at=Now(),
     )
+    if not committed:
+        return False
+    raw = interaction.raw_message
+    interaction.answer = answer.text
     if answer.used:
-        _cite(locked, answer.used)
+        _cite(interaction, answer.used)
     if answer.asks_zone:
         WhatsAppUser.objects.filter(id=raw.user_id).update(timezone_asked_at=Now())
     # An apology takes the place of the question that the turn may have had.
     is_asked = answer.kind != Interaction.Kind.APOLOGY
-    lapse(user_id=raw.user_id, except_asked_in=locked.id if is_asked else None)
-    queue_answer(raw_message=raw, interaction=locked)
-    RawMessage.objects.filter(turn=locked, status=RawMessage.Status.RECEIVED).update(
+    lapse(user_id=raw.user_id, except_asked_in=interaction.id if is_asked else None)
+    queue_answer(raw_message=raw, interaction=interaction)
+    RawMessage.objects.filter(turn=interaction, status=RawMessage.Status.RECEIVED).update(
         status=RawMessage.Status.ANSWERED
     )
     return True
