@@ -77,6 +77,21 @@ def update_memory(
     return memory
 
 
+@transaction.atomic
+def rewrite_memory(memory_id: int, *, text: str) -> None:
+    """Let a memory say better what it is about (what a picture shows, say). Its history does not change.
+
+    What the person has corrected since is left alone. Mem0 follows by a job that commits with the change.
+    """
+    memory = Memory.objects.select_for_update().filter(id=memory_id).first()
+    if memory is None or memory.text == check_text(text) or _find_last_correction(memory) is not None:
+        return
+    zone = get_zone(memory.user_id, locked=True)
+    is_known_by_its_words = _is_known_by_its_words(memory, zone=zone)
+    memory.text = check_text(text)
+    _save_content(memory, zone=zone, renew_identity=is_known_by_its_words)
+
+
 def _is_known_by_its_words(memory: Memory, *, zone: ZoneInfo) -> bool:
     """Whether the identity comes from what the memory says, and not from a caller's key."""
     return memory.identity in (None, identify_content(memory, zone=zone))

@@ -29,6 +29,7 @@ class Memory(models.Model):
         TASK = "task"
         PERSON = "person"
         PREFERENCE = "preference"
+        FILE = "file"  # a picture, recording or document, with what it shows or says
 
     user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="memories")
     number = models.PositiveIntegerField()

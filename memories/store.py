@@ -54,12 +54,14 @@ def store_memory(
     type: Memory.Type = Memory.Type.NOTE,
     event_start: datetime | None = None,
     event_end: datetime | None = None,
+    key: str | None = None,
 ) -> Stored:
     """Remember one thing a message said; safe to repeat for the same message and tool call, with the same outcome.
 
-    What is known already is noted in that memory's history and stored no second time. A worker killed between Mem0's
-    insert and ours leaves an entry that the next attempt finds by its key. Raises ProviderError when Mem0 could not
-    store it; then nothing is stored.
+    What is known already is noted in that memory's history and stored no second time; with a ``key``, the caller's own
+    name for it within the person, nothing else is known already. A worker killed between Mem0's insert and ours leaves
+    an entry that the next attempt finds by its key. Raises ProviderError when Mem0 could not store it; then nothing is
+    stored.
     """
     call: dict[str, Any] = {"raw_message_id": raw_message_id, "tool_call": tool_call}
     earlier = _find_earlier_call(**call)
@@ -75,9 +77,7 @@ def store_memory(
         event_end=event_end,
         **call,
     )
-    zone = get_zone(user_id)
-    memory.identity = identify_content(memory, zone=zone)
-    known = _find_known(memory, zone=zone) or _add(memory, key=f"message:{raw_message_id}:{tool_call}")
+    known = _identify(memory, key=key) or _add(memory, key=f"message:{raw_message_id}:{tool_call}")
     if _are_of_one_call(known, memory):  # also if another worker, who took this message over, was first
         return Stored(known, Outcome.SAVED)
     MemoryHistory.objects.get_or_create(
@@ -118,13 +118,7 @@ def store_memory_direct(
         event_start=event_start,
         event_end=event_end,
     )
-    if key is None:
-        zone = get_zone(user_id)
-        memory.identity = identify_content(memory, zone=zone)
-        known = _find_known(memory, zone=zone)
-    else:
-        memory.identity = identify_key(key)
-        known = _find_by_identity(memory)
+    known = _identify(memory, key=key)
     stored = known or _add(memory, key=f"direct:{user_id}:{memory.identity}")
     return Stored(stored, Outcome.SAVED if stored is memory else Outcome.KNOWN)
 
@@ -171,6 +165,19 @@ def identify_content(memory: Memory, *, zone: ZoneInfo) -> uuid.UUID:
         event_start=memory.event_start,
         event_end=memory.event_end,
     )
+
+
+def _identify(memory: Memory, *, key: str | None) -> Memory | None:
+    """Give a new memory its identity; return the one that is known by it already, or says the same.
+
+    Raises ProviderError.
+    """
+    if key is not None:
+        memory.identity = identify_key(key)
+        return _find_by_identity(memory)
+    zone = get_zone(memory.user_id)
+    memory.identity = identify_content(memory, zone=zone)
+    return _find_known(memory, zone=zone)
 
 
 def _are_of_one_call(one: Memory, other: Memory) -> bool:

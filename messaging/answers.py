@@ -41,9 +41,18 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileToSend:
+    """A file of the person's that goes back to them: the id of its `MessageMedia`, and the text under it, if any."""
+
+    media_id: int
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The text to send and the memories it was made from, best first.
 
+    ``media`` are the files that are sent behind it.
     ``model`` is the language model's name and ``transcript`` what is kept of the talk with it, where there was one.
     ``asks_zone``: the text asks whether the guessed time zone is right.
     """
@@ -54,6 +63,7 @@ class Answer:
     model: str = ""
     transcript: list[dict[str, Any]] = field(default_factory=list)
     asks_zone: bool = False
+    media: Sequence[FileToSend] = ()
 
 
 def shorten(text: str, *, limit: int = 160) -> str:

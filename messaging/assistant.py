@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from django.db import InterfaceError, OperationalError
 
 from messaging.answers import Answer, Turn
+from messaging.assistant_calls import Result
 from messaging.assistant_reply import compose_answer, compose_without_model
-from messaging.assistant_tools import Result, get_declarations, run_tool
+from messaging.assistant_tools import get_declarations, run_tool
+from messaging.attachment_replies import keep_places
 from messaging.conversation import get_contents, get_system_instruction
 from messaging.journal import AWAY, Journal
 from messaging.limits import has_spent_tokens, take_tokens_notice
@@ -47,6 +49,7 @@ def answer_with_model(turn: Turn, interaction: Interaction, *, is_last_attempt: 
     overcome the last two.
     """
     journal = Journal(interaction)
+    keep_places(turn)
     language = guess_language(turn.own_words or turn.contents[-1].text)
     if not journal.responses and has_spent_tokens(turn.user.id):
         notice = say_tokens_spent(language=language) if take_tokens_notice(turn.user.id) else ""

@@ -21,6 +21,8 @@ def _one_of(values: Iterable[str]) -> Any:
 
 
 MemoryType = Annotated[str, _one_of(Memory.Type.values)]
+# Memories of files are made by us, when the file comes.
+ToldType = Annotated[str, _one_of(value for value in Memory.Type.values if value != Memory.Type.FILE)]
 MediaKind = Annotated[str, _one_of(kind for _, kind in KINDS)]
 Day = Annotated[str, Field(description="The person's own date, YYYY-MM-DD.", max_length=40)]
 Moment = Annotated[
@@ -29,7 +31,7 @@ Moment = Annotated[
         description="The person's own date or date and time: YYYY-MM-DD or YYYY-MM-DDTHH:MM.", max_length=40
     ),
 ]
-Types = Annotated[list[MemoryType], Field(description="Only memories of these types.", max_length=6)]
+Types = Annotated[list[MemoryType], Field(description="Only memories of these types.", max_length=7)]
 Text = Annotated[str, Field(min_length=1, max_length=8000)]
 Number = Annotated[int, Field(ge=1, le=999_999_999, description="The memory's number.")]
 
@@ -55,7 +57,7 @@ class StoreMemory(Arguments):
     their words. If it takes place at a certain time, say when."""
 
     content: Text
-    type: MemoryType
+    type: ToldType
     event_start: Moment | None = None
     event_end: Moment | None = None
 
@@ -92,12 +94,22 @@ class SetTimezone(Arguments):
 
 
 class FindMedia(Arguments):
-    """Find messages with pictures, voice notes, videos or documents that the person sent, by kind, days and caption."""
+    """Find files the person has sent (pictures, voice notes, videos, documents) by what they show or say, by caption,
+    by kind, and by the days they were sent on, both included. Without a query the newest come first."""
 
     kind: MediaKind | None = None
-    query: Annotated[str, Field(max_length=200, description="Words of the caption.")] = ""
+    query: Annotated[str, Field(max_length=2000, description="What to look for, in the person's words.")] = ""
     start_date: Day | None = None
     end_date: Day | None = None
+
+
+class SendMedia(Arguments):
+    """Send files back to the person, behind your answer, each with its date. Do so when they ask to see or hear one."""
+
+    ids: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**62, description="A file's id.")]],
+        Field(min_length=1, max_length=5),
+    ]
 
 
 def get_schema(arguments: type[Arguments]) -> Json:

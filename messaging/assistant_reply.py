@@ -5,6 +5,7 @@ What was saved, found and understood is told by us, from what really happened, n
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,7 @@ from memories.search import Hit
 from memories.words import count_words
 from messaging import wording
 from messaging.answers import Answer, Turn, shorten
+from messaging.attachment_replies import caption_files, report_attachments
 from messaging.conversation import INSTRUCTIONS, get_contents
 from messaging.formatting import to_whatsapp
 from messaging.journal import Journal
@@ -31,6 +33,7 @@ _MARK = re.compile(r"(?:(?<![ \t])[ \t]++)?\[\s*#?(\d{1,9}(?:\s*[,;]\s*#?\d{1,9}
 # Characters of the model's own words above a question of ours: a phone hides the end of a long message.
 LONGEST_BEFORE_QUESTION = 300
 # A memory that the model used without its number: so many of its words stand in the answer.
+MOST_MEDIA = 5  # files sent back with one answer
 SHARED_WORDS = 3
 SHARED_SHARE = 0.5
 
@@ -48,14 +51,16 @@ def compose_answer(turn: Turn, journal: Journal, *, said: str, language: str) ->
         text = ""
     numbers = numbers or _guess_used(turn, found, text)
     lines = list(_get_receipts(turn, journal, language=language))
+    files, names = caption_files(turn, _get_wanted(journal), language=language)
     if any("asked" in outcome for outcome in journal.outcomes):
         text = shorten(text, limit=LONGEST_BEFORE_QUESTION)
     return Answer(
-        kind=_get_kind(journal, numbers),
-        text=_join(text, lines) or WITHHELD,
+        kind=_get_kind(turn, journal, numbers),
+        text=_join(text, [*names, *lines]) or WITHHELD,
         used=_load_hits(turn, found, [*numbers, *_get_quoted(journal)]),
         model=settings.GEMINI_MODEL,
         transcript=journal.settle(),
+        media=files,
     )
 
 
@@ -67,13 +72,11 @@ def compose_without_model(turn: Turn, journal: Journal, *, note: str, language: 
     lines = list(_get_receipts(turn, journal, language=language))
     told = ("saved", "corrected", "asked")
     if any(word in outcome for outcome in journal.outcomes for word in told):
-        kind = _get_kind(journal, [])
+        kind = _get_kind(turn, journal, [])
         used = _load_hits(turn, {}, _get_quoted(journal))
         return Answer(kind=kind, text=_join("", [*lines, note]), used=used, transcript=journal.settle())
     answer = answer_from_memories(turn)
-    return Answer(
-        kind=answer.kind, text=_join(answer.text, [note]), used=answer.used, transcript=journal.settle()
-    )
+    return replace(answer, text=_join(answer.text, [note]), transcript=journal.settle())
 
 
 def _join(text: str, lines: list[str]) -> str:
@@ -160,8 +163,17 @@ def _get_quoted(journal: Journal) -> list[int]:
     return [*quoted, *(number for outcome in journal.outcomes for number in outcome.get("asked", ()))]
 
 
-def _get_kind(journal: Journal, used: list[int]) -> Interaction.Kind:
+def _get_wanted(journal: Journal) -> list[int]:
+    """The files to send back."""
+    wanted = [media_id for outcome in journal.outcomes for media_id in outcome.get("send", ())]
+    return list(dict.fromkeys(wanted))[:MOST_MEDIA]
+
+
+def _get_kind(turn: Turn, journal: Journal, used: list[int]) -> Interaction.Kind:
     outcomes = list(journal.outcomes)
+    keeps_files = any(each.media_id for content in turn.contents for each in content.attachments)
+    if keeps_files or any(content.place for content in turn.contents):
+        return Is.SAVED
     if any(word in outcome for outcome in outcomes for word in ("saved", "corrected", "known")):
         return Is.SAVED
     if used:
@@ -184,12 +196,15 @@ def _get_receipts(turn: Turn, journal: Journal, *, language: str) -> Iterator[st
         yield wording.say_range(days, zone=turn.zone, today=today, language=language)
     if collect("zone"):
         yield wording.say_zone(zone=turn.zone, now=turn.now, language=language)
-    if saved := list(dict.fromkeys(collect("saved"))):
+    files = report_attachments(turn, language=language)
+    if saved := list(dict.fromkeys([*files.saved, *collect("saved")])):
         yield wording.say_saved(numbers=saved, language=language)
     if corrected := list(dict.fromkeys(collect("corrected"))):
         yield wording.say_corrected(numbers=corrected, language=language)
-    if known := {number: text for number, text in collect("known") if number not in saved}:
+    told = files.known | dict(collect("known"))
+    if known := {number: text for number, text in told.items() if number not in saved}:
         yield wording.say_known(pairs=list(known.items()), language=language)
+    yield from files.lines
     if failed := collect("failed"):
         data = list(_get_data(turn, journal))
         texts = [withhold_leaks(text, instructions=INSTRUCTIONS, data=data) for text in failed]

@@ -5,11 +5,11 @@ turn's affair, never the arguments'. Days are the person's own. What a tool answ
 ours:
 
     saved, corrected: a number · known: [number, text] · failed: text · asked: [number, …] · zone: IANA name
+    send: [id of MessageMedia, …]
     found: [[memory id, number, score], …] · days: [first, last] as ISO dates, None where open
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,44 +30,31 @@ from messaging.assistant_arguments import (
     ForgetMemory,
     ListMemories,
     SearchMemories,
+    SendMedia,
     SetTimezone,
     StoreMemory,
     UpdateMemory,
     get_schema,
 )
+from messaging.assistant_calls import LONGEST, Call, Result, note_days
+from messaging.assistant_media import find_files, send_files
 from messaging.assistant_times import describe_memory, read_days, read_event
 from messaging.confirmations import ask_to_confirm
-from messaging.content import Content, read_content
+from messaging.content import Content
 from messaging.conversation import INSTRUCTIONS, get_contents
 from messaging.leaks import withhold_leaks
-from messaging.models import PendingConfirmation, RawMessage
+from messaging.media_search import get_media_of
+from messaging.models import PendingConfirmation
 from messaging.recall import is_sure
 from whatsbot.integrations.gemini import Json, Tool, ToolCall
 
 MOST_FOUND = 10
 MOST_LISTED = 30
 MOST_ASKED = 10  # memories in one question: who says yes should have read it
-LONGEST = 500  # characters of a memory's text as the model sees it
 
 OWN_WORDS_ONLY = (
     "Only the person's own words can ask for this, and these messages have none. Nothing was done."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A tool at work: for which turn, and the name under which what it does is stored once."""
-
-    turn: Turn
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the model reads, and what we know to be so."""
-
-    response: Json
-    outcome: Json = field(default_factory=dict)
 
 
 def _search(call: Call, given: SearchMemories) -> Result:
@@ -79,22 +66,32 @@ def _search(call: Call, given: SearchMemories) -> Result:
     result = search_memories(
         user_id=turn.user.id, query=given.query, within=within, types=types, limit=MOST_FOUND
     )
-    response: Json = {"memories": [_describe_hit(turn, hit) for hit in result.hits]}
+    response: Json = {"memories": _describe_hits(turn, result.hits)}
     if result.degraded:
         response["note"] = "Only words could be compared now; meaning could not. Say so if you find nothing."
     hits = list(result.hits)
     if not hits:
         response["note"], hits = _explain_miss(call, given.query, is_narrowed=bool(days or types))
-        response["elsewhere"] = [describe_memory(turn, hit.memory, limit=LONGEST) for hit in hits]
+        response["elsewhere"] = _describe_memories(turn, [hit.memory for hit in hits])
     found = [[hit.memory.id, hit.memory.number, round(hit.score, 4)] for hit in hits]
-    return Result(response, _note_days({"found": found}, days))
+    return Result(response, note_days({"found": found}, days))
 
 
-def _describe_hit(turn: Turn, hit: Hit) -> Json:
-    """A finding, and how well it fits, where that is known: it was measured with the local embedder."""
-    described = describe_memory(turn, hit.memory, limit=LONGEST)
+def _describe_hits(turn: Turn, hits: Sequence[Hit]) -> list[Json]:
+    """Findings, with their files, and how well they fit, where that was measured: with the local embedder."""
+    described = _describe_memories(turn, [hit.memory for hit in hits])
     if settings.MEMORY_EMBEDDER == "local" and not settings.MEM0_API_KEY:
-        described["fits"] = "well" if is_sure(hit) else "perhaps"
+        for each, hit in zip(described, hits, strict=True):
+            each["fits"] = "well" if is_sure(hit) else "perhaps"
+    return described
+
+
+def _describe_memories(turn: Turn, memories: Sequence[Memory]) -> list[Json]:
+    files = get_media_of(memories)
+    described = [describe_memory(turn, memory, limit=LONGEST) for memory in memories]
+    for each, memory in zip(described, memories, strict=True):
+        if links := files[memory.id]:
+            each["files"] = [{"id": link.id, "kind": link.file.kind} for link in links if link.file]
     return described
 
 
@@ -123,21 +120,14 @@ def _list(call: Call, given: ListMemories) -> Result:
 
 def _answer_rows(call: Call, rows: Any, days: Any) -> Result:
     shown = list(rows[:MOST_LISTED])
-    response: Json = {"memories": [describe_memory(call.turn, row, limit=LONGEST) for row in shown]}
+    response: Json = {"memories": _describe_memories(call.turn, shown)}
     if len(shown) == MOST_LISTED:
         response["note"] = f"The newest {MOST_LISTED} of {rows.count()}."
     elif not shown:
         anything = Memory.objects.filter(user_id=call.turn.user.id).exists()
         response["note"] = "Nothing there." if anything else "The person has not told you anything yet."
     found = [[row.id, row.number, 1.0] for row in shown]
-    return Result(response, _note_days({"found": found}, days))
-
-
-def _note_days(outcome: Json, days: Any) -> Json:
-    if days is None:
-        return outcome
-    bounds = [bound.isoformat() if bound else None for bound in (days.start, days.end)]
-    return outcome | {"days": bounds}
+    return Result(response, note_days({"found": found}, days))
 
 
 def _store(call: Call, given: StoreMemory) -> Result:
@@ -241,33 +231,6 @@ def _set_timezone(call: Call, given: SetTimezone) -> Result:
     return Result({"timezone": zone, "clock": describe_clock(zone, now=turn.now)}, {"zone": zone})
 
 
-def _find_media(call: Call, given: FindMedia) -> Result:
-    turn = call.turn
-    days = read_days(given.start_date, given.end_date)
-    rows = RawMessage.objects.filter(user_id=turn.user.id, redacted_at=None).exclude(payload__NumMedia="0")
-    if days:
-        within = days.to_utc(turn.zone)
-        bounds = {"received_at__gte": within.start, "received_at__lt": within.end}
-        rows = rows.filter(**{name: value for name, value in bounds.items() if value})
-    wanted = set(count_words(given.query))
-    found = []
-    for row in rows.order_by("-received_at").iterator():
-        content = read_content(row)
-        kinds = [each.kind for each in content.attachments]
-        if (
-            not kinds
-            or (given.kind and given.kind not in kinds)
-            or not wanted <= set(count_words(content.text))
-        ):
-            continue
-        when = row.received_at.astimezone(turn.zone)
-        found.append({"kinds": kinds, "caption": shorten(content.text), "sent": f"{when:%Y-%m-%d %H:%M}"})
-        if len(found) == MOST_FOUND:
-            break
-    note = "You know these by kind, day and caption only; you cannot see them or send them back."
-    return Result({"media": found, "note": note}, _note_days({}, days))
-
-
 TOOLS: dict[str, tuple[type[Arguments], Callable[[Call, Any], Result]]] = {
     "search_memories": (SearchMemories, _search),
     "store_memory": (StoreMemory, _store),
@@ -275,7 +238,8 @@ TOOLS: dict[str, tuple[type[Arguments], Callable[[Call, Any], Result]]] = {
     "forget_memory": (ForgetMemory, _forget),
     "list_memories": (ListMemories, _list),
     "set_timezone": (SetTimezone, _set_timezone),
-    "find_media": (FindMedia, _find_media),
+    "find_media": (FindMedia, find_files),
+    "send_media": (SendMedia, send_files),
 }
 
 

@@ -17,13 +17,19 @@ from messaging.models import Interaction, RawMessage
 
 MOST_MESSAGES = 20
 MOST_WAITING = 4  # times BURST_SECONDS: who keeps on sending is answered meanwhile
+# The job that fetches files says when the answer can go on (messaging/attachments.py), unless it is dead.
+MEDIA_PAUSE = 2.0  # seconds
+MEDIA_PATIENCE = timedelta(seconds=60)
 
 
 @transaction.atomic
-def begin_turn(raw: RawMessage, *, is_held: bool = False) -> tuple[Interaction, list[RawMessage]] | None:
+def begin_turn(
+    raw: RawMessage, *, is_held: bool = False
+) -> tuple[Interaction, list[RawMessage]] | float | None:
     """Begin the turn that answers this message: it, and its messages, oldest first.
 
-    None if there is nothing to begin: the job of a younger message will answer it, or somebody else has begun.
+    None if there is nothing to begin: the job of a younger message will answer it, or somebody else has begun. Seconds
+    to wait, if files of these messages are still being fetched.
     ``is_held``: the messages had to wait, so that all that wait are answered together, however far apart they came.
     """
     # Two workers that both believe it theirs wait for each other here, and the second sees the turn of the first.
@@ -35,6 +41,8 @@ def begin_turn(raw: RawMessage, *, is_held: bool = False) -> tuple[Interaction, 
     group = next((group for group in _split(waiting, is_held=is_held) if raw in group), None)
     if group is None or (group[-1] != raw and not _is_over(group, others=waiting)):
         return None
+    if any(each.media_pending for each in group) and not _has_waited_long(group):
+        return MEDIA_PAUSE
     (turn,) = Interaction.objects.bulk_create(
         [Interaction(raw_message=group[-1], attempts=1)],
         update_conflicts=True,  # a worker of the version before, which set no turn, has begun it
@@ -77,6 +85,12 @@ def _is_over(group: Sequence[RawMessage], *, others: Sequence[RawMessage]) -> bo
         or now - group[-1].received_at >= timedelta(seconds=settings.BURST_SECONDS)
         or now - group[0].received_at >= timedelta(seconds=MOST_WAITING * settings.BURST_SECONDS)
     )
+
+
+def _has_waited_long(group: Sequence[RawMessage]) -> bool:
+    """Whether the answer goes on without the files that are still being fetched."""
+    newest = max(each.received_at for each in group if each.media_pending)
+    return _get_time() - newest >= MEDIA_PATIENCE
 
 
 def _get_time() -> datetime:

@@ -59,7 +59,7 @@ def _confirms(content: Content, asked: PendingConfirmation) -> bool:
     from messaging.wording import is_yes  # brings tables of words that most messages do not need
 
     question = asked.asked_in
-    if content.is_button or content.is_reaction or not is_yes(content.own_words):
+    if content.is_button or content.is_reaction or not is_yes(content.typed_words):
         return False
     if question.answered_at is None or content.received_at - question.raw_message.received_at > VALID:
         return False

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,9 @@ from django.http import QueryDict
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
+from media.models import MessageMedia
+from media.serving import make_media_link
+from messaging.answers import FileToSend
 from messaging.forgetting import FORGOTTEN
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
 from messaging.parts import split_into_parts
@@ -63,9 +67,17 @@ REPLACES = {
 TIMESTAMP = {Status.SENT: "sent_at", Status.DELIVERED: "delivered_at", Status.READ: "read_at"}
 
 
-def queue_answer(*, raw_message: RawMessage, interaction: Interaction) -> None:
-    """Write the parts of an answer and their send jobs. Call inside the transaction that commits the answer."""
-    for number, body in enumerate(split_into_parts(interaction.answer), start=1):
+def queue_answer(
+    *, raw_message: RawMessage, interaction: Interaction, media: Sequence[FileToSend] = ()
+) -> None:
+    """Write the parts of an answer and their send jobs. Call inside the transaction that commits the answer.
+
+    ``media`` are sent behind the text, one part each. What is forgotten meanwhile is left out.
+    """
+    parts: list[tuple[str, int | None]] = [(body, None) for body in split_into_parts(interaction.answer)]
+    there = MessageMedia.objects.filter(id__in=[file.media_id for file in media]).values_list("id", flat=True)
+    parts += [(file.caption, file.media_id) for file in media if file.media_id in set(there)]
+    for number, (body, media_id) in enumerate(parts, start=1):
         row = OutboundMessage.objects.create(
             interaction=interaction,
             user_id=raw_message.user_id,
@@ -73,6 +85,8 @@ def queue_answer(*, raw_message: RawMessage, interaction: Interaction) -> None:
             to_address=raw_message.from_address,
             from_address=raw_message.to_address,
             body=body,
+            media_id=media_id,
+            has_media=media_id is not None,
         )
         defer_send(row)
 
@@ -99,7 +113,7 @@ def send_message(outbound_id: uuid.UUID) -> float | None:
     idempotency key, so the row is claimed (``sending``) and committed before the call; whatever happens in between
     is an unknown outcome, and those are resolved before another call is made.
     """
-    row = OutboundMessage.objects.select_related("user").filter(id=outbound_id).first()
+    row = OutboundMessage.objects.select_related("user", "media__file").filter(id=outbound_id).first()
     if row is None or row.status not in (Status.PENDING, Status.SENDING):
         return None
     if row.status == Status.SENDING:
@@ -109,7 +123,7 @@ def send_message(outbound_id: uuid.UUID) -> float | None:
     if not _within_window(row):
         _fail(row, code=63016)  # what Twilio would say: outside the window only templates are taken
         return None
-    if row.attempts >= MAX_ATTEMPTS:
+    if row.attempts >= MAX_ATTEMPTS or (row.has_media and row.media is None):  # forgotten since
         _fail(row, code=None)
         return None
     claimed = OutboundMessage.objects.filter(id=row.id, status=Status.PENDING).update(
@@ -124,6 +138,7 @@ def send_message(outbound_id: uuid.UUID) -> float | None:
             from_=row.from_address,
             body=row.body,
             status_callback=f"{settings.PUBLIC_BASE_URL}/webhook/status?o={row.id}",
+            media_url=make_media_link(row.media, now=timezone.now()) if row.media else "",
         )
     except (TransientProviderError, MisconfiguredProvider) as error:
         # Certainly not created, and worth waiting for: Twilio is away, or an operator has to mend a setting. The
@@ -178,7 +193,8 @@ def _resolve_unknown(row: OutboundMessage) -> float | None:
         )
     )
     for message in found:
-        if message.body == row.body and message.sid not in known:
+        is_alike = (message.body, message.num_media > 0) == (row.body, row.has_media)
+        if is_alike and message.sid not in known:
             settle(row.id, sid=message.sid, twilio_status=message.status, error_code=message.error_code)
             break
     else:

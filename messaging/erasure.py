@@ -11,6 +11,8 @@ from procrastinate.contrib.django import app as jobs
 
 from accounts.models import WhatsAppUser
 from accounts.timezones import infer_timezone_from_number
+from media.models import MessageMedia
+from media.storing import remove_links
 from memories.models import Citation, Memory, MemoryHistory, MemoryWord
 from messaging.forgetting import LAST_OF_ALL, strip_payload
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
@@ -30,6 +32,7 @@ class Traces:
     earlier_texts: int
     messages: int
     answers: int
+    files: int
 
     def describe(self) -> str:
         """The counts, one per line."""
@@ -38,6 +41,7 @@ class Traces:
             (self.earlier_texts, "earlier text of a memory", "earlier texts of memories"),
             (self.messages, "message of yours", "messages of yours"),
             (self.answers, "answer of mine", "answers of mine"),
+            (self.files, "file of yours", "files of yours"),
         )
         return "\n".join(f"• {count} {one if count == 1 else many}" for count, one, many in named)
 
@@ -49,6 +53,7 @@ def count_traces(*, user_id: int) -> Traces:
         earlier_texts=MemoryHistory.objects.filter(memory__user_id=user_id).count(),
         messages=RawMessage.objects.filter(user_id=user_id).count(),
         answers=Interaction.objects.filter(raw_message__user_id=user_id, answered_at__isnull=False).count(),
+        files=MessageMedia.objects.filter(user_id=user_id, file__isnull=False).count(),
     )
 
 
@@ -66,6 +71,7 @@ def erase_person(*, user_id: int, raw_message_id: int) -> Traces:
     confirming = RawMessage.objects.get(id=raw_message_id)
     later = Q(id__gt=raw_message_id, status=RawMessage.Status.RECEIVED)
     RawMessage.objects.filter(Q(id=raw_message_id) | later, user=old).update(user=fresh)
+    MessageMedia.objects.filter(raw_message__user=fresh).update(user=fresh)
     RawMessage.objects.filter(id=raw_message_id).update(
         body="", payload=strip_payload(confirming.payload), redacted_at=timezone.now()
     )
@@ -103,6 +109,7 @@ def _delete_all(person: WhatsAppUser) -> None:
     Rows that nothing refers to go in one statement per table; the rest in batches, because Django reads what it
     cascades from.
     """
+    remove_links(MessageMedia.objects.filter(user=person))
     MemoryWord.objects.filter(user=person).delete()
     MemoryHistory.objects.filter(memory__user=person).delete()
     Citation.objects.filter(memory__user=person).delete()

@@ -5,9 +5,10 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -18,18 +19,34 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import WhatsAppUser
+from media.detected import get_extension
+from media.models import MediaFile, MessageMedia
+from media.serving import StoredObject
 from memories.models import Memory, MemoryHistory
 from messaging.content import read_content
 from messaging.models import OutboundMessage, RawMessage
+from whatsbot import database
 
 VALID = timedelta(hours=1)
 CHUNK = 500  # rows in memory at a time
 README = (
-    "Everything this bot keeps of you: profile.json, memories.json (with what they said before) and messages.json.\n"
+    "Everything this bot keeps of you: profile.json, memories.json (with what they said before), messages.json, and\n"
+    "the files you have sent, each once, in the folder media, with when and how you sent them in media.json.\n"
     'Times ending in "_utc" are UTC, those ending in "_local" are on the clocks of {zone}.\n'
 )
+FILE_FIELDS = ("kind", "content_type", "size", "description", "text", "language", "facts")
+PLAIN_KINDS = (MediaFile.Kind.TEXT, MediaFile.Kind.CONTACT)
 Json = dict[str, Any]
 _signer = signing.Signer(salt="messaging.export")
+
+
+class Entry(NamedTuple):
+    """A file of the zip: its name there, where its object is, its kind, and when it was sent first, on local clocks."""
+
+    name: str
+    storage_name: str
+    kind: str
+    sent_at: datetime
 
 
 def make_export_link(*, user: WhatsAppUser, now: datetime) -> str:
@@ -79,18 +96,46 @@ def _stamp(when: datetime) -> int:
     return round(when.timestamp() * 1_000_000)
 
 
-@transaction.atomic
 def write_export(user: WhatsAppUser) -> IO[bytes]:
-    """All of a person's data as a zip in a temporary file that vanishes when closed. A few rows in memory at a time."""
+    """All of a person's data as a zip in a temporary file that vanishes when closed.
+
+    A few rows and one piece of a file in memory at a time. The files are copied when the database is done with.
+    """
     zone = ZoneInfo(user.timezone)
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
     with zipfile.ZipFile(file, "w", compression=zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("README.txt", README.format(zone=user.timezone))
-        archive.writestr("profile.json", _dump(_get_profile(user, zone)))
-        _write_list(archive, "memories.json", _get_memories(user, zone))
-        _write_list(archive, "messages.json", _get_messages(user, zone))
+        entries: dict[int, Entry] = {}
+        with transaction.atomic():
+            archive.writestr("README.txt", README.format(zone=user.timezone))
+            archive.writestr("profile.json", _dump(_get_profile(user, zone)))
+            _write_list(archive, "memories.json", _get_memories(user, zone))
+            _write_list(archive, "messages.json", _get_messages(user, zone))
+            _write_list(archive, "media.json", _get_media(user, zone, entries))
+        database.release_connection()  # no connection is held while the storage reads
+        _copy_files(archive, entries.values())
     file.seek(0)
     return file
+
+
+def _copy_files(archive: zipfile.ZipFile, entries: Iterable[Entry]) -> None:
+    """Add the files; what the storage has lost is told in one more text."""
+    missing = []
+    for entry in entries:
+        try:
+            stored = StoredObject(entry.storage_name)
+        except FileNotFoundError:
+            missing.append(entry.name)
+            continue
+        info = zipfile.ZipInfo(entry.name, date_time=entry.sent_at.timetuple()[:6])
+        # Most kinds are compressed by nature.
+        info.compress_type = zipfile.ZIP_DEFLATED if entry.kind in PLAIN_KINDS else zipfile.ZIP_STORED
+        info.file_size = stored.size  # decides whether sizes need 64 bits
+        with closing(stored), archive.open(info, "w") as member:
+            for chunk in stored:
+                member.write(chunk)
+    if missing:
+        text = "These files of media.json could not be found any more:\n" + "\n".join(missing) + "\n"
+        archive.writestr("missing.txt", text)
 
 
 def _write_list(archive: zipfile.ZipFile, name: str, rows: Iterable[Json]) -> None:
@@ -174,7 +219,8 @@ def _get_messages(user: WhatsAppUser, zone: ZoneInfo) -> Iterator[Json]:
 
 
 def _get_inbound(user: WhatsAppUser, zone: ZoneInfo) -> Iterator[tuple[datetime, int, Json]]:
-    for raw in RawMessage.objects.filter(user=user).order_by("received_at", "id").iterator(chunk_size=CHUNK):
+    rows = RawMessage.objects.filter(user=user).prefetch_related("media__file").order_by("received_at", "id")
+    for raw in rows.iterator(chunk_size=CHUNK):
         content = read_content(raw)
         place = content.place
         yield (
@@ -227,3 +273,30 @@ def _get_outbound(user: WhatsAppUser, zone: ZoneInfo) -> Iterator[tuple[datetime
                 **_times("read_at", part.read_at, zone),
             },
         )
+
+
+def _get_media(user: WhatsAppUser, zone: ZoneInfo, entries: dict[int, Entry]) -> Iterator[Json]:
+    """Every sending of a file, oldest first; fills ``entries`` with the files themselves, by `MediaFile.id`."""
+    rows = (
+        MessageMedia.objects.filter(user=user)
+        .select_related("file", "raw_message")
+        .order_by("sent_at", "raw_message_id", "position")
+    )
+    for sending in rows.iterator(chunk_size=CHUNK):
+        file = sending.file
+        entry = None
+        if file is not None and file.stored_at is not None:
+            if file.id not in entries:
+                sent_at = sending.sent_at.astimezone(zone)
+                name = f"media/{sent_at:%Y-%m-%d}-{len(entries) + 1}{get_extension(file.content_type)}"
+                entries[file.id] = Entry(name, file.storage_name, file.kind, sent_at)
+            entry = entries[file.id]
+        yield {
+            "message": sending.raw_message.message_sid,
+            "position": sending.position,
+            **_times("sent_at", sending.sent_at, zone),
+            "file": entry and entry.name,
+            "file_name": sending.file_name,
+            "refused": sending.refusal or None,
+            **{name: file and getattr(file, name) for name in FILE_FIELDS},
+        }

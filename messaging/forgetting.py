@@ -15,6 +15,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
+from media.models import MessageMedia
+from media.storing import remove_links
 from memories.changes import forget_memory, forgetting
 from memories.models import Citation, Memory
 from messaging.answers import Turn, shorten
@@ -89,11 +91,14 @@ def redact(*, raw_message_ids: Collection[int], interaction_ids: Collection[int]
     return min(max(waited, AT_LEAST), AT_MOST)
 
 
+@transaction.atomic
 def redact_messages(raw_message_ids: Iterable[int]) -> None:
-    """Blank what these messages say, at once; what kind of messages they were stays."""
-    for raw in RawMessage.objects.filter(id__in=list(raw_message_ids), redacted_at=None):
+    """Blank what these messages say, at once, with their files; what kind of messages they were stays."""
+    raw_message_ids = list(raw_message_ids)
+    remove_links(MessageMedia.objects.filter(raw_message_id__in=raw_message_ids))
+    for raw in RawMessage.objects.filter(id__in=raw_message_ids, redacted_at=None):
         RawMessage.objects.filter(id=raw.id).update(
-            body="", payload=strip_payload(raw.payload), redacted_at=timezone.now()
+            body="", payload=strip_payload(raw.payload), redacted_at=timezone.now(), media_pending=False
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
@@ -22,7 +23,9 @@ from whatsbot.database import discard_broken_connections
 from whatsbot.exceptions import DatabaseUnavailable, MalformedWebhook
 
 PROCESS_MESSAGE = "messaging.process_message"
+TAKE_MEDIA = "messaging.take_media"
 QUEUE = "messages"
+MEDIA_QUEUE = "media"
 # Twilio waits 15 s for an answer (contracts/twilio-whatsapp.md §3); what is not stored by then gets a 503.
 DATABASE_BUDGET_SECONDS = 10.0
 # Twilio's limit is 4096 for WhatsApp; ten times that is not a message any more but must not be lost for being long.
@@ -86,10 +89,21 @@ class InboundMessage:
         )
 
     @property
+    def has_media(self) -> bool:
+        """Whether files come with it."""
+        return count_media(self.payload) > 0
+
+    @property
     def phone_number(self) -> str | None:
         """The sender's number in E.164, or None for people who hide it (contracts §1.2)."""
         match = _PHONE_ADDRESS.fullmatch(self.from_address)
         return match[1] if match else None
+
+
+def count_media(payload: dict[str, Any]) -> int:
+    """How many files a payload says come with the message; 0 for anything odd (contracts §1)."""
+    count = str(payload.get("NumMedia", "0"))
+    return int(count) if count.isascii() and count.isdigit() and len(count) < 3 else 0
 
 
 def _business_scoped_id(from_address: str, external_user_id: str) -> str | None:
@@ -99,8 +113,9 @@ def _business_scoped_id(from_address: str, external_user_id: str) -> str | None:
 
 
 # One statement is one round trip and one transaction: the person, the message, and, only if the message is new, its
-# job. It defers through procrastinate's own function, so a schema change there fails loudly in the tests.
-# A message repeated at the same time waits on message_sid's unique index and then inserts nothing.
+# job, behind one that takes in its media, if it has any. It defers through procrastinate's own function, so a schema
+# change there fails loudly in the tests. A message repeated at the same time waits on message_sid's unique index and
+# then inserts nothing.
 RECEIVE_SQL = """
 WITH person AS (
     INSERT INTO accounts_whatsappuser
@@ -114,15 +129,18 @@ WITH person AS (
         last_inbound_at = now()
     RETURNING id
 ), message AS (
-    INSERT INTO messaging_rawmessage (message_sid, user_id, from_address, to_address, body, payload)
-    SELECT %(message_sid)s, person.id, %(from_address)s, %(to_address)s, %(body)s, %(payload)s FROM person
+    INSERT INTO messaging_rawmessage (message_sid, user_id, from_address, to_address, body, payload, media_pending)
+    SELECT %(message_sid)s, person.id, %(from_address)s, %(to_address)s, %(body)s, %(payload)s, %(has_media)s
+    FROM person
     ON CONFLICT (message_sid) DO NOTHING
     RETURNING id, user_id
 )
-SELECT message.id, procrastinate_defer_jobs_v1(ARRAY[ROW(
+SELECT message.id, procrastinate_defer_jobs_v1(CASE WHEN %(has_media)s THEN ARRAY[ROW(
+    %(media_queue)s, %(take_media)s, 0, NULL, NULL, jsonb_build_object('raw_message_id', message.id), NULL
+)::procrastinate_job_to_defer_v1] ELSE '{}' END || ROW(
     %(queue)s, %(task)s, 0, 'user:' || message.user_id, NULL,
     jsonb_build_object('raw_message_id', message.id), statement_timestamp() + %(wait)s::float8 * interval '1 second'
-)::procrastinate_job_to_defer_v1])
+)::procrastinate_job_to_defer_v1)
 FROM message
 """
 
@@ -148,6 +166,9 @@ def receive_message(message: InboundMessage) -> bool:
         "to_address": message.to_address,
         "body": message.body,
         "payload": json.dumps(message.payload),
+        "has_media": message.has_media,
+        "media_queue": MEDIA_QUEUE,
+        "take_media": TAKE_MEDIA,
         "queue": QUEUE,
         "task": PROCESS_MESSAGE,
         # Others of the same burst may follow (messaging/bursts.py); NULL: at once.
@@ -204,20 +225,40 @@ def enqueue_message(raw: RawMessage) -> None:
 
 def get_abandoned_messages(*, older_than: timedelta) -> list[RawMessage]:
     """Messages of the last day that wait for an answer although no job of theirs is alive: what the sweep re-queues."""
+    waiting = RawMessage.objects.filter(status=RawMessage.Status.RECEIVED)
+    return _get_without_job(waiting, task=PROCESS_MESSAGE, older_than=older_than)
+
+
+def get_abandoned_media(*, older_than: timedelta) -> list[RawMessage]:
+    """Messages of the last day whose files nobody is fetching although they should be."""
+    return _get_without_job(
+        RawMessage.objects.filter(media_pending=True), task=TAKE_MEDIA, older_than=older_than
+    )
+
+
+def get_unfetched_messages() -> QuerySet[RawMessage]:
+    """Messages with files that nobody has ever begun to fetch: from before files were kept."""
+    with_files = RawMessage.objects.filter(payload__has_key="MediaUrl0").exclude(payload__NumMedia="0")
+    return with_files.filter(media=None, redacted_at=None, media_pending=False, user__opted_out_at=None)
+
+
+def _get_without_job(rows: QuerySet[RawMessage], *, task: str, older_than: timedelta) -> list[RawMessage]:
     now = timezone.now()
+    recent = rows.filter(received_at__lt=now - older_than, received_at__gt=now - timedelta(days=1))
     return list(
-        RawMessage.objects.filter(
-            status=RawMessage.Status.RECEIVED,
-            received_at__lt=now - older_than,
-            received_at__gt=now - timedelta(days=1),
-        ).extra(
+        recent.extra(
             where=[
                 "NOT EXISTS (SELECT 1 FROM procrastinate_jobs job WHERE job.status IN ('todo', 'doing')"
                 " AND job.task_name = %s AND job.args->>'raw_message_id' = messaging_rawmessage.id::text)"
             ],
-            params=[PROCESS_MESSAGE],
+            params=[task],
         )[:1000]
     )
+
+
+def enqueue_media(raw: RawMessage) -> None:
+    """Have the media of a stored message taken in, as `receive_message` does for a new one."""
+    jobs.configure_task(TAKE_MEDIA, queue=MEDIA_QUEUE).defer(raw_message_id=raw.id)
 
 
 def get_raw_message_by_sid(message_sid: str) -> RawMessage | None:

@@ -27,9 +27,14 @@ _RECENT_ANSWERS = """
 """
 
 _SPENT_TOKENS = """
-    SELECT coalesce(sum(coalesce(turn.input_tokens, 0) + coalesce(turn.output_tokens, 0)), 0)
-    FROM messaging_rawmessage raw JOIN messaging_interaction turn ON turn.raw_message_id = raw.id
-    WHERE raw.user_id = %s AND raw.received_at > now() - interval '1 day'
+    SELECT (
+        SELECT coalesce(sum(coalesce(turn.input_tokens, 0) + coalesce(turn.output_tokens, 0)), 0)
+        FROM messaging_rawmessage raw JOIN messaging_interaction turn ON turn.raw_message_id = raw.id
+        WHERE raw.user_id = %(user_id)s AND raw.received_at > now() - interval '1 day'
+    ) + (
+        SELECT coalesce(sum(tokens), 0) FROM media_messagemedia
+        WHERE user_id = %(user_id)s AND file_id IS NOT NULL AND sent_at > now() - interval '1 day'
+    )
 """
 
 
@@ -70,7 +75,7 @@ def has_spent_tokens(user_id: int) -> bool:
     if limit <= 0:
         return False
     with connection.cursor() as cursor:
-        cursor.execute(_SPENT_TOKENS, [user_id])
+        cursor.execute(_SPENT_TOKENS, {"user_id": user_id})
         row = cursor.fetchone()
     return row is not None and row[0] >= limit
 

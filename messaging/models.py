@@ -49,6 +49,11 @@ class RawMessage(models.Model):
         db_index=False,  # a partial one below: new messages have no turn yet, and the webhook shall not pay for it
     )
     redacted_at = models.DateTimeField(null=True, blank=True)
+    media_pending = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its attachments are being fetched; the answer waits for them, for a while.",
+    )
 
     class Meta:
         constraints = (
@@ -69,6 +74,10 @@ class RawMessage(models.Model):
             ),
             # The messages of a turn.
             models.Index(name="raw_message_by_turn", fields=["turn"], condition=Q(turn__isnull=False)),
+            # The sweep for media nobody is fetching.
+            models.Index(
+                name="raw_message_media_pending", fields=["received_at"], condition=Q(media_pending=True)
+            ),
         )
 
     def __str__(self) -> str:
@@ -179,7 +188,19 @@ class OutboundMessage(models.Model):
     part = models.PositiveSmallIntegerField(help_text="1, 2, … of one answer.")
     to_address = models.CharField(max_length=160)
     from_address = models.CharField(max_length=160)
-    body = models.TextField()
+    body = models.TextField(blank=True)
+    media = models.ForeignKey(
+        "media.MessageMedia",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="sent_back",
+        db_index=False,  # a partial one below: most parts are text
+        help_text="The file that goes with this part.",
+    )
+    has_media = models.BooleanField(
+        default=False, db_default=False, help_text="Also when the file is forgotten since."
+    )
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
     twilio_sid = models.CharField(max_length=64, unique=True, null=True, blank=True)
     error_code = models.PositiveIntegerField(null=True, blank=True)
@@ -205,9 +226,13 @@ class OutboundMessage(models.Model):
             ),
             models.CheckConstraint(
                 name="outbound_body_fits",
-                condition=Q(GreaterThan(Length("body"), 0)) & Q(LessThanOrEqual(Length("body"), 1600)),
+                condition=(Q(GreaterThan(Length("body"), 0)) | Q(has_media=True))
+                & Q(LessThanOrEqual(Length("body"), 1600)),
             ),
             models.CheckConstraint(name="outbound_part_from_one", condition=Q(part__gte=1)),
+            models.CheckConstraint(
+                name="outbound_media_is_said", condition=Q(media=None) | Q(has_media=True)
+            ),
             models.CheckConstraint(
                 name="outbound_sending_since", condition=~Q(status="sending") | Q(attempted_at__isnull=False)
             ),
@@ -220,6 +245,7 @@ class OutboundMessage(models.Model):
                 condition=Q(status__in=["pending", "sending"]),
             ),
             models.Index(name="outbound_by_user", fields=["user", "-created_at"]),
+            models.Index(name="outbound_by_media", fields=["media"], condition=Q(media__isnull=False)),
         )
 
     def __str__(self) -> str:

@@ -3,14 +3,19 @@
 It never makes anything up: an answer quotes memories word for word with their date, or says that nothing fits.
 """
 
+from dataclasses import replace
+
 from memories.dates import LocalDays, format_day, format_range
 from memories.models import Memory
 from memories.search import ALWAYS, Hit, get_memories, search_memories
 from memories.search_terms import search_terms
 from memories.store import Outcome, Stored, store_memory
 from memories.time_phrases import find_time_phrase
+from messaging import wording
 from messaging.answers import Answer, Turn, shorten
+from messaging.attachment_replies import caption_files, report_attachments
 from messaging.content import Content
+from messaging.media_search import get_media_of
 from messaging.models import Interaction
 from messaging.understanding import Kind, classify, strip_request
 
@@ -30,9 +35,10 @@ LONGEST_QUESTION = 4096
 
 DOUBT = "I'm not sure, but this may be it."
 GREETING = "Hi! Tell me anything you want to remember, or ask me about it. Send /help to see how."
-UNREADABLE = "I can't read this kind of message yet, only text and places. Nothing was saved."
+UNREADABLE = "I can't read this kind of message, only text, files and places. Nothing was saved."
 NOTHING_SAVED = "You haven't told me anything yet, so there is nothing to find."
-MEDIA = "I can't keep pictures, voice notes or files yet."
+STICKER = "I have kept the sticker."
+MOST_MEDIA = 3  # files sent back with one answer
 
 
 def answer_from_memories(turn: Turn) -> Answer:
@@ -45,6 +51,7 @@ def answer_from_memories(turn: Turn) -> Answer:
         kind=min((answer.kind for answer in answers), key=TELLING.index),
         text="\n".join(dict.fromkeys(answer.text for answer in answers)),
         used=list(used.values()),
+        media=[file for answer in answers for file in answer.media][:MOST_MEDIA],
     )
 
 
@@ -53,18 +60,22 @@ TELLING = (Is.SAVED, Is.RECALLED, Is.MISSED, Is.UNREADABLE, Is.SMALL_TALK)
 
 
 def _answer(turn: Turn, content: Content) -> Answer:
-    if content.place is not None:
-        return _save_place(turn, content)
-    if content.attachments:
-        return _keep_caption(turn, content)
-    kind = classify(content.text)
+    if content.spoken_words:
+        return _answer_words(turn, content, content.spoken_words)
+    if content.place is not None or content.attachments:
+        return _acknowledge_attachments(turn, content)
+    return _answer_words(turn, content, content.text)
+
+
+def _answer_words(turn: Turn, content: Content, words: str) -> Answer:
+    kind = classify(words)
     if kind is Kind.EMPTY:
         return Answer(kind=Is.UNREADABLE, text=UNREADABLE)
     if kind is Kind.GREETING:
         return Answer(kind=Is.SMALL_TALK, text=GREETING)
     if kind is Kind.QUESTION and not content.is_forwarded:
-        return _recall(turn, content.text)
-    stored = _save(turn, content, text=strip_request(content.text), type=Memory.Type.NOTE)
+        return _attach_files(turn, _recall(turn, words))
+    stored = _save(turn, content, text=strip_request(words), type=Memory.Type.NOTE)
     return _acknowledge(stored, saved=f"Saved as #{stored.memory.number}. Ask me about it any time.")
 
 
@@ -88,22 +99,29 @@ def _acknowledge(stored: Stored, *, saved: str) -> Answer:
     )
 
 
-def _save_place(turn: Turn, content: Content) -> Answer:
-    place = content.place
-    assert place is not None
-    named = ", ".join(part for part in (content.text, place.label, place.address) if part) or "A place"
-    stored = _save(
-        turn, content, text=f"{named} ({place.latitude}, {place.longitude})", type=Memory.Type.PLACE
-    )
-    return _acknowledge(stored, saved=f"Saved the place as #{stored.memory.number}.")
+def _acknowledge_attachments(turn: Turn, content: Content) -> Answer:
+    """Say what became of files and places. The caption of a file that is not kept is kept by itself."""
+    report = report_attachments(replace(turn, contents=(content,)), language="en")
+    lines = list(report.lines)
+    is_caption_kept = report.is_kept or classify(content.text) is Kind.EMPTY
+    if not is_caption_kept:
+        stored = _save(turn, content, text=content.text, type=Memory.Type.NOTE)
+        lines.append(_acknowledge(stored, saved=f"I saved the text as #{stored.memory.number}.").text)
+    if report.known:
+        lines.insert(0, wording.say_known(pairs=list(report.known.items()), language="en"))
+    if report.saved:
+        lines.insert(0, wording.say_saved(numbers=report.saved, language="en"))
+    is_saved = report.is_kept or not is_caption_kept
+    kind = Is.SAVED if is_saved else Is.UNREADABLE
+    return Answer(kind=kind, text="\n".join(lines) or (STICKER if report.is_kept else UNREADABLE))
 
 
-def _keep_caption(turn: Turn, content: Content) -> Answer:
-    if classify(content.text) is Kind.EMPTY:
-        return Answer(kind=Is.UNREADABLE, text=f"{MEDIA} Nothing was saved.")
-    stored = _save(turn, content, text=content.text, type=Memory.Type.NOTE)
-    answer = _acknowledge(stored, saved=f"I saved the text as #{stored.memory.number}.")
-    return Answer(kind=Is.SAVED, text=f"{MEDIA} {answer.text}")
+def _attach_files(turn: Turn, answer: Answer) -> Answer:
+    """An answer with the files of the memories it quotes."""
+    files = get_media_of([hit.memory for hit in answer.used]) if answer.kind is Is.RECALLED else {}
+    ids = dict.fromkeys(link.id for hit in answer.used for link in files.get(hit.memory.id, ()))
+    media, lines = caption_files(turn, [*ids][:MOST_MEDIA], language="en")
+    return replace(answer, text="\n".join([answer.text, *lines]), media=media)
 
 
 def _recall(turn: Turn, question: str) -> Answer:

@@ -12,8 +12,16 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
-from messaging import delivery, erasure, forgetting, turns
-from messaging.inbound import PROCESS_MESSAGE, enqueue_message, get_abandoned_messages
+from messaging import attachments, delivery, erasure, forgetting, turns
+from messaging.inbound import (
+    MEDIA_QUEUE,
+    PROCESS_MESSAGE,
+    TAKE_MEDIA,
+    enqueue_media,
+    enqueue_message,
+    get_abandoned_media,
+    get_abandoned_messages,
+)
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +71,15 @@ def process_message(context: JobContext, raw_message_id: int) -> None:
             raise TryAgain(wait)
 
 
+@app.task(name=TAKE_MEDIA, queue=MEDIA_QUEUE, pass_context=True, retry=AsAsked())
+def take_media(context: JobContext, raw_message_id: int) -> None:
+    """Fetch, keep, describe and remember the files of one message."""
+    with tried_again(context, seconds=(1, 3, 10, 60, 300)):
+        wait = attachments.take_media(raw_message_id)
+        if wait is not None:
+            raise TryAgain(wait)
+
+
 @app.task(name=delivery.SEND_MESSAGE, queue="outbox", pass_context=True, retry=AsAsked())
 def send_message(context: JobContext, outbound_id: str) -> None:
     """Send one part of an answer, or find out what became of an earlier try."""
@@ -108,6 +125,9 @@ async def recover_stalled_jobs(context: JobContext, timestamp: int) -> None:
 @app.task(name="messaging.sweep", queue="upkeep", queueing_lock="sweep")
 def sweep(timestamp: int) -> None:
     """Give a job to everything that is unfinished and has none: nothing waits for ever."""
+    for raw in get_abandoned_media(older_than=timedelta(minutes=1)):
+        log.warning("media of message %s had no job and get one", raw.id)
+        enqueue_media(raw)
     for raw in get_abandoned_messages(older_than=timedelta(minutes=1)):
         log.warning("message %s had no job and gets one", raw.id)
         enqueue_message(raw)

@@ -56,8 +56,8 @@ def process_message(raw_message_id: int) -> float | None:
     if pace.seconds_to_wait:
         return pace.seconds_to_wait
     begun = begin_turn(raw, is_held=pace.was_held) if raw.turn is None else _resume_turn(raw.turn)
-    if begun is None:
-        return None
+    if begun is None or isinstance(begun, float):
+        return begun
     interaction, messages = begun
     turn = Turn(user=raw.user, contents=tuple(read_content(each) for each in messages))
     if interaction.attempts == 1:
@@ -177,7 +177,7 @@ def commit_answer(interaction: Interaction, answer: Answer) -> bool:
     # An apology takes the place of the question that the turn may have had.
     is_asked = answer.kind != Interaction.Kind.APOLOGY
     lapse(user_id=raw.user_id, except_asked_in=interaction.id if is_asked else None)
-    queue_answer(raw_message=raw, interaction=interaction)
+    queue_answer(raw_message=raw, interaction=interaction, media=answer.media)
     RawMessage.objects.filter(turn=interaction, status=RawMessage.Status.RECEIVED).update(
         status=RawMessage.Status.ANSWERED
     )

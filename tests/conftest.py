@@ -96,6 +96,7 @@ def twilio_double(settings: Any) -> Iterator[TwilioDouble]:
     """A Twilio that answers over loopback; the bot under test is pointed at it."""
     with running_twilio_double(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN) as double:
         settings.TWILIO_API_BASE_URL = double.base_url
+        settings.TWILIO_MEDIA_HOSTS = [double.content.authority]
         yield double
 
 

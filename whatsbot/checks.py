@@ -1,5 +1,6 @@
 """System checks: settings that contradict each other are said at the start, with the setting's name."""
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,9 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from whatsbot.integrations.embedder import EMBEDDERS
 
 MOST_BURST_SECONDS = 30
+MOST_DEADLINE_SECONDS = 600
+# A name or IPv4 address, or an IPv6 address in brackets; perhaps a port.
+MEDIA_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 @register
@@ -78,5 +82,33 @@ def check_conversation(**kwargs: Any) -> list[CheckMessage]:
         text = f"BURST_SECONDS is not between 0 and {MOST_BURST_SECONDS}."
         wrong.append(
             Error(text, hint="The default is 3; 0 answers each message by itself.", id="whatsbot.E007")
+        )
+    return [*wrong]
+
+
+@register
+def check_media(**kwargs: Any) -> list[CheckMessage]:
+    """Files have a place, a size and a time, and come from hosts."""
+    wrong = []
+    if settings.AWS_STORAGE_BUCKET_NAME and bool(settings.AWS_ACCESS_KEY_ID) != bool(
+        settings.AWS_SECRET_ACCESS_KEY
+    ):
+        wrong.append(
+            Error(
+                "Of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY one is set and the other is not.",
+                hint="Set both, or neither for a role of the machine.",
+                id="whatsbot.E008",
+            )
+        )
+    if settings.MEDIA_MAX_BYTES < 1:
+        hint = "The default is 67108864, which is 64 MB."
+        wrong.append(Error("MEDIA_MAX_BYTES is not more than 0.", hint=hint, id="whatsbot.E009"))
+    if not 1 <= settings.MEDIA_DEADLINE_SECONDS <= MOST_DEADLINE_SECONDS:
+        text = f"MEDIA_DEADLINE_SECONDS is not between 1 and {MOST_DEADLINE_SECONDS}."
+        wrong.append(Error(text, hint="The default is 60.", id="whatsbot.E009"))
+    if strange := [host for host in settings.TWILIO_MEDIA_HOSTS if not MEDIA_HOST.fullmatch(host)]:
+        text = f"TWILIO_MEDIA_HOSTS has what is no host: {', '.join(strange)}."
+        wrong.append(
+            Error(text, hint="It looks like media.example.com or 127.0.0.1:8000.", id="whatsbot.E009")
         )
     return [*wrong]

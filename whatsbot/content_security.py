@@ -15,11 +15,12 @@ ADMIN = f"{BASE}; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inli
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware that puts the policy on every answer."""
+    """Middleware that puts the policy on every answer that has none of its own, as files people have sent do."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response["Content-Security-Policy"] = ADMIN if request.path.startswith("/admin/") else BASE
+        policy = ADMIN if request.path.startswith("/admin/") else BASE
+        response.headers.setdefault("Content-Security-Policy", policy)
         return response
 
     return middleware

@@ -60,3 +60,15 @@ class PermanentProviderError(ProviderError):
 
 class MisconfiguredProvider(PermanentProviderError):
     """The provider refused because of our configuration: nothing goes through until an operator mends it."""
+
+
+class MediaNotThereYet(TransientProviderError):
+    """The provider does not have the media yet, or no more: right after the webhook it may still be on its way."""
+
+
+class MediaRefused(WhatsbotError):
+    """A file is not what we keep. ``reason`` is a value of `media.models.MessageMedia.Refusal`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"A file was refused: {reason}.")
+        self.reason = reason

@@ -48,6 +48,14 @@ if SIMULATOR:
 # How long a send whose outcome is unknown waits for a status callback before Twilio's list is asked (seconds).
 SEND_GRACE_SECONDS = env.float("SEND_GRACE_SECONDS", default=30.0)
 
+# Media. Twilio's own hosts are known (contracts/twilio-whatsapp.md §6); these come on top, as host[:port].
+TWILIO_MEDIA_HOSTS = env.list("TWILIO_MEDIA_HOSTS", default=[])
+MEDIA_MAX_BYTES = env.int("MEDIA_MAX_BYTES", default=64 * 1024 * 1024)
+MEDIA_DEADLINE_SECONDS = env.float(
+    "MEDIA_DEADLINE_SECONDS", default=60.0
+)  # of one download, redirects included
+UPLOADS_DIR = DATA_DIR / "uploads"
+
 # Memory. With a key of Mem0's platform the entries are kept there, else in tables of our own database.
 MEM0_API_KEY = env.str("MEM0_API_KEY", default="")
 MEM0_HOST = env.str("MEM0_HOST", default="").rstrip("/")
@@ -111,6 +119,7 @@ INSTALLED_APPS = [
     "accounts",
     "messaging",
     "memories",
+    "media",
     *(["messaging.simulator"] if SIMULATOR else []),
 ]
 MIDDLEWARE = [
@@ -139,8 +148,64 @@ TEMPLATES = [
 ]
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+# Files people have sent: a folder, or private objects of an S3-compatible store.
+AWS_STORAGE_BUCKET_NAME = env.str("AWS_STORAGE_BUCKET_NAME", default="")
+AWS_S3_ENDPOINT_URL = env.str("AWS_S3_ENDPOINT_URL", default="")
+AWS_S3_REGION_NAME = env.str("AWS_S3_REGION_NAME", default="")
+AWS_ACCESS_KEY_ID = env.str("AWS_ACCESS_KEY_ID", default="")
+AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="")
+MEDIA_ROOT = UPLOADS_DIR / "files"  # has no URL: media/serving.py is the only door
+if AWS_STORAGE_BUCKET_NAME:
+    from boto3.s3.transfer import TransferConfig
+    from botocore.config import Config
+
+    FILES = {
+        "BACKEND": "whatsbot.storages.S3Storage",
+        "OPTIONS": {
+            "bucket_name": AWS_STORAGE_BUCKET_NAME,
+            "endpoint_url": AWS_S3_ENDPOINT_URL or None,
+            "region_name": AWS_S3_REGION_NAME or None,
+            # Without keys boto3 looks for a role of the machine.
+            "access_key": AWS_ACCESS_KEY_ID or None,
+            "secret_key": AWS_SECRET_ACCESS_KEY or None,
+            "default_acl": None,  # the bucket's owner alone
+            "querystring_auth": True,
+            "querystring_expire": 300,  # seconds
+            "file_overwrite": True,
+            # Whoever opens a signed link to an object gets a download, whatever is in it.
+            "object_parameters": {
+                "CacheControl": "private, no-store",
+                "ContentDisposition": "attachment",
+                "ContentType": "application/octet-stream",
+            },
+            # An object read as a file: so many bytes of it stay in memory, more go to a temporary file.
+            "max_memory_size": 1024 * 1024,
+            # One request streams a file from disk. Parts, which S3 wants for more than 5 GB, are held in memory.
+            "transfer_config": TransferConfig(use_threads=False, multipart_threshold=5 * 1024**3),
+            "client_config": Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path" if AWS_S3_ENDPOINT_URL else "auto"},
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"total_max_attempts": 3, "mode": "standard"},
+                max_pool_connections=WORKER_CONCURRENCY,
+                # The signature covers a SHA-256 of the content. Not every S3-compatible store knows AWS's newer sums.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        },
+    }
+else:
+    FILES = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "allow_overwrite": True,
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    }
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": FILES,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

@@ -7,6 +7,7 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from media.serving import serve_file, serve_link, serve_thumbnail
 from memories.api import MemoryList
 from messaging.export import download_export
 from messaging.webhooks import MessageWebhook, StatusWebhook
@@ -18,6 +19,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhook", MessageWebhook.as_view()),
     path("webhook/status", StatusWebhook.as_view()),
     path("export/<str:token>.zip", download_export),
+    path("media/files/<int:file_id>", serve_file, name="media-file"),
+    path("media/files/<int:file_id>/thumbnail", serve_thumbnail, name="media-thumbnail"),
+    path("media/<str:token>/<str:name>", serve_link),
     path("memories", MemoryList.as_view()),
     path("health/live", is_live),
     path("health/ready", is_ready),

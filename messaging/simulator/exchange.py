@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from messaging.simulator.attachments import Attachment, store_media
 from messaging.simulator.models import SimulatedMessage, SimulatedPhone
 
 Direction = SimulatedMessage.Direction
@@ -51,6 +52,7 @@ def store_inbound(
     replied_to_sid: str,
     deliver_twice: bool,
     lose_reply: bool,
+    attachment: Attachment | None = None,
 ) -> tuple[SimulatedMessage, bool]:
     """Store what a phone sent; safe to repeat. Returns the message and whether it is to be delivered now.
 
@@ -82,16 +84,20 @@ def store_inbound(
             created_at=now,
             sent_at=now,
         )
+        if attachment is not None:
+            store_media(message=message, attachment=attachment)
         phone.last_message = message
         phone.replies_to_lose += lose_reply
         return message, True
 
 
-def store_outbound(*, to: str, from_: str, body: str, status_callback: str) -> SimulatedMessage:
+def store_outbound(
+    *, to: str, from_: str, body: str, status_callback: str, media_url: str = ""
+) -> SimulatedMessage:
     """Store what the bot sends to a phone. ``lose_reply`` on the result: the answer is to be lost."""
     with changing(to) as phone:
         message = SimulatedMessage.objects.create(
-            sid=f"SM{uuid4().hex}",
+            sid=f"{'MM' if media_url else 'SM'}{uuid4().hex}",
             phone=phone,
             change=_count_change(phone),
             direction=Direction.OUTBOUND,
@@ -100,6 +106,7 @@ def store_outbound(*, to: str, from_: str, body: str, status_callback: str) -> S
             body=body,
             status=Status.QUEUED,
             status_callback=status_callback,
+            media_url=media_url,
             lose_reply=phone.replies_to_lose > 0,
             created_at=timezone.now(),
         )
@@ -107,6 +114,18 @@ def store_outbound(*, to: str, from_: str, body: str, status_callback: str) -> S
         phone.replies_to_lose -= message.lose_reply
         phone.unread += 1
         phone.typing_until = None
+        return message
+
+
+def store_fetched(*, message_id: int, attachment: Attachment) -> SimulatedMessage:
+    """Store what Twilio fetched for a message of the bot's; safe to repeat."""
+    address = SimulatedMessage.objects.values_list("phone", flat=True).get(id=message_id)
+    with changing(address) as phone:
+        message = SimulatedMessage.objects.select_related("media").get(id=message_id)
+        if message.attachment is None:
+            store_media(message=message, attachment=attachment)
+            message.change = _count_change(phone)
+            message.save(update_fields=["change"])
         return message
 
 

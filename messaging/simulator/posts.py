@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from messaging.simulator.models import SimulatedMessage
+from messaging.simulator.attachments import infer_message_type
+from messaging.simulator.models import SimulatedMedia, SimulatedMessage
 from messaging.simulator.phones import PHONES_BY_ADDRESS
 from whatsbot.exceptions import WhatsbotError
 from whatsbot.integrations.twilio import sign
@@ -18,9 +19,15 @@ from whatsbot.integrations.twilio import sign
 API_VERSION = "2010-04-01"
 TIMEOUT = (2.0, 8.0)  # seconds to connect, and between bytes of the answer
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
-# Twilio's own words for the two ways a message of ours can fail here.
-NO_SUCH_PHONE = 63003
+# Twilio's numbers for the two ways a phone's message can fail.
 WEBHOOK_REFUSED, WEBHOOK_UNREACHABLE = 11200, 11205
+# What can become of a message to a phone: Twilio's number and words.
+NO_SUCH_PHONE, MEDIA_NOT_FETCHED, MEDIA_TOO_BIG = 63003, 63019, 63034
+FAULTS = {
+    NO_SUCH_PHONE: "Channel could not find To address",
+    MEDIA_NOT_FETCHED: "Media failed to download",
+    MEDIA_TOO_BIG: "Media exceeds size limit",
+}
 
 
 class NoAnswer(WhatsbotError):
@@ -32,6 +39,19 @@ def is_ours(url: str) -> bool:
     return url.startswith(f"{settings.PUBLIC_BASE_URL}/")
 
 
+def carry(url: str) -> tuple[str, str]:
+    """Where on this machine a public URL of ours is answered, and the ``Host`` to ask there."""
+    path = url.removeprefix(settings.PUBLIC_BASE_URL)
+    local = f"http://{ANY_ADDRESS.get(settings.HOST, settings.HOST)}:{settings.PORT}{path}"
+    return local, urlsplit(settings.PUBLIC_BASE_URL).netloc
+
+
+def get_media_url(media: SimulatedMedia) -> str:
+    """Where the bot gets the media of an inbound message, as Twilio builds it."""
+    account = f"{API_VERSION}/Accounts/{settings.TWILIO_ACCOUNT_SID}"
+    return f"{settings.TWILIO_API_BASE_URL}/{account}/Messages/{media.message.sid}/Media/{media.sid}"
+
+
 def post_signed(*, url: str, fields: dict[str, str], token: str) -> int:
     """Post ``fields`` to a URL of ours and return the HTTP status. Hold no database connection while calling.
 
@@ -40,10 +60,9 @@ def post_signed(*, url: str, fields: dict[str, str], token: str) -> int:
     """
     import requests  # not needed by a web process that only shows the page
 
-    path = url.removeprefix(settings.PUBLIC_BASE_URL)
-    local = f"http://{ANY_ADDRESS.get(settings.HOST, settings.HOST)}:{settings.PORT}{path}"
+    local, host = carry(url)
     headers = {
-        "Host": urlsplit(settings.PUBLIC_BASE_URL).netloc,
+        "Host": host,
         "X-Twilio-Signature": sign(url=url, params=fields, token=settings.TWILIO_AUTH_TOKENS[0]),
         "I-Twilio-Idempotency-Token": token,
         "User-Agent": "TwilioProxy/1.1",
@@ -58,7 +77,7 @@ def post_signed(*, url: str, fields: dict[str, str], token: str) -> int:
 
 
 def get_inbound_fields(message: SimulatedMessage) -> dict[str, str]:
-    """Everything a real webhook carries for this message (examples 0, 5, 12 and 24 of the contract)."""
+    """Everything a real webhook carries for this message (examples 0 to 5, 12, 13 and 22 to 24 of the contract)."""
     phone = PHONES_BY_ADDRESS[message.from_address]
     profile = {"ProfileName": f"{phone.name} (simulated)"}
     if phone.number:
@@ -88,6 +107,11 @@ def get_inbound_fields(message: SimulatedMessage) -> dict[str, str]:
         fields["Latitude"] = f"{message.place['latitude']:.12f}"
         fields["Longitude"] = f"{message.place['longitude']:.12f}"
         fields |= {name.title(): text for name in ("address", "label") if (text := message.place[name])}
+    if media := message.attachment:
+        fields["NumMedia"] = "1"
+        fields["MessageType"] = infer_message_type(media.content_type)
+        fields["MediaContentType0"] = media.content_type
+        fields["MediaUrl0"] = get_media_url(media)
     if message.replied_to:
         fields["OriginalRepliedMessageSid"] = message.replied_to.sid
         fields["OriginalRepliedMessageSender"] = message.replied_to.from_address
@@ -112,5 +136,5 @@ def get_callback_fields(message: SimulatedMessage, *, status: str) -> dict[str, 
         fields["EventType"] = "READ"
     if message.error_code:
         fields["ErrorCode"] = str(message.error_code)
-        fields["ChannelStatusMessage"] = "The recipient is not on WhatsApp."
+        fields["ChannelStatusMessage"] = FAULTS[message.error_code]
     return fields

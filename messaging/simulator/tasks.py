@@ -4,14 +4,16 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app as jobs
 
-from messaging.simulator.exchange import Direction, Status, moving
+from messaging.simulator.exchange import Direction, Status, moving, store_fetched
+from messaging.simulator.fetching import NotFetched, fetching
 from messaging.simulator.models import SimulatedMessage
 from messaging.simulator.phones import PHONES_BY_ADDRESS
 from messaging.simulator.posts import (
+    MEDIA_NOT_FETCHED,
     NO_SUCH_PHONE,
     WEBHOOK_REFUSED,
     WEBHOOK_UNREACHABLE,
@@ -37,10 +39,20 @@ def defer_delivery(message: SimulatedMessage) -> None:
     )
 
 
-def defer_report(message: SimulatedMessage, *, status: Status) -> None:
+def defer_sending(message: SimulatedMessage) -> None:
+    """Enqueue what Twilio does first with a message to a phone."""
+    if message.to_address not in PHONES_BY_ADDRESS:
+        defer_report(message, status=Status.FAILED, error_code=NO_SUCH_PHONE)
+    elif message.media_url:
+        fetch.defer(message_id=message.id)
+    else:
+        defer_report(message, status=Status.SENT)
+
+
+def defer_report(message: SimulatedMessage, *, status: Status, error_code: int | None = None) -> None:
     """Enqueue the next step of a message to a phone, a moment later."""
     report.configure(schedule_in={"milliseconds": PACE[status]}).defer(
-        message_id=message.id, status=status.value
+        message_id=message.id, status=status.value, **({"error_code": error_code} if error_code else {})
     )
 
 
@@ -50,7 +62,7 @@ def deliver(context: JobContext, *, message_id: int) -> None:
 
     What the webhook refuses (4xx) is not tried again; a server error or silence is, twice.
     """
-    message = SimulatedMessage.objects.select_related("replied_to").get(id=message_id)
+    message = SimulatedMessage.objects.select_related("replied_to", "media").get(id=message_id)
     answer = _post_to_webhook(message)
     if (answer is None or answer >= 500) and context.job.attempts < LAST_ATTEMPT:
         raise NoAnswer
@@ -81,8 +93,28 @@ def _post_to_webhook(message: SimulatedMessage) -> int | None:
     return min((answer for answer in answers if answer is not None), default=None)
 
 
+@jobs.task(name="simulator.fetch", queue=QUEUE, retry=TRY_AGAIN, pass_context=True)
+def fetch(context: JobContext, *, message_id: int) -> None:
+    """Fetch the media of a message of the bot's, then send it; without its media it fails (contracts §6, §8)."""
+    message = SimulatedMessage.objects.select_related("media").get(id=message_id)
+    if not message.is_fetching:
+        return  # a worker that was killed has done it
+    connection.close()  # no connection is held while the bot works
+    try:
+        with fetching(message.media_url) as attachment, transaction.atomic():
+            defer_report(store_fetched(message_id=message_id, attachment=attachment), status=Status.SENT)
+        return
+    except NotFetched as error:
+        code = error.code
+    except NoAnswer:
+        if context.job.attempts < LAST_ATTEMPT:
+            raise
+        code = MEDIA_NOT_FETCHED
+    defer_report(message, status=Status.FAILED, error_code=code)
+
+
 @jobs.task(name="simulator.report", queue=QUEUE, retry=TRY_AGAIN, pass_context=True)
-def report(context: JobContext, *, message_id: int, status: str) -> None:
+def report(context: JobContext, *, message_id: int, status: str, error_code: int | None = None) -> None:
     """Move a message of the bot's one step on, plan the next step, and call the bot back.
 
     A callback nobody answers does not stop the message: it is repeated, and may then come after the next one.
@@ -91,7 +123,7 @@ def report(context: JobContext, *, message_id: int, status: str) -> None:
     reached = Status(status)
     with moving(message_id=message_id, status=reached) as (message, moved):
         if reached == Status.FAILED:
-            message.error_code = NO_SUCH_PHONE
+            message.error_code = error_code
         if moved and reached == Status.SENT:
             defer_report(message, status=Status.DELIVERED)
         if moved and reached == Status.DELIVERED and message.seen_at:

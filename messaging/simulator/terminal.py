@@ -1,18 +1,26 @@
 """A phone in a terminal: what is typed goes the way of the page's messages, and what comes to it is printed."""
 
 import io
+import mimetypes
+import re
 import shutil
 import sys
 import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 from textwrap import indent
 from uuid import uuid4
 
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.template.defaultfilters import filesizeformat
+from django.utils.datastructures import MultiValueDict
 
+from messaging.simulator.attachments import drops_text, infer_message_type, name_media
 from messaging.simulator.exchange import Direction, Status, changing, looking_at, store_inbound
 from messaging.simulator.models import SimulatedMessage
 from messaging.simulator.phones import PHONES, PHONES_BY_ADDRESS, Phone
@@ -24,6 +32,8 @@ POLL_SECONDS = 0.2
 # The parts of a long reply come within a fraction of this; only then is the next message sent.
 QUIET_SECONDS = 1.0
 PROMPT, CONTINUED = "> ", ". "
+# /attach FILE, or /attach "A FILE WITH SPACES", and perhaps a caption after it.
+ATTACH = re.compile(r"""/attach\s+(?:"([^"\n]+)"|'([^'\n]+)'|((?:\\.|[^\s\\])+))(?:\s+(.*))?""", re.DOTALL)
 
 
 class ChatFailed(WhatsbotError):
@@ -77,10 +87,23 @@ class Handset:
         with closing(connection), changing(phone.address) as row:
             self._change = row.changes
             self._last_id = row.last_message_id or 0
+        self._awaited: set[int] = set()  # messages whose file Twilio is still fetching
 
     def send(self, text: str) -> SimulatedMessage:
-        """Store a text and enqueue its webhook, as the page does. Raises ChatFailed for what no phone would send."""
-        form = SendForm({"phone": self.phone.key, "sid": f"SM{uuid4().hex}", "body": text})
+        """Store a text, or the file that ``/attach`` names, and enqueue its webhook, as the page does.
+
+        Raises ChatFailed for what no phone would send.
+        """
+        with ExitStack() as stack:
+            file = None
+            if text.split(maxsplit=1)[:1] == ["/attach"]:
+                path, text = read_attachment(text)
+                file = stack.enter_context(open_attachment(path))
+            return self._send(text, file=file)
+
+    def _send(self, text: str, *, file: UploadedFile | None) -> SimulatedMessage:
+        data = {"phone": self.phone.key, "sid": f"{'MM' if file else 'SM'}{uuid4().hex}", "body": text}
+        form = SendForm(data, MultiValueDict({"file": [file]} if file else {}))
         if not form.is_valid():
             raise ChatFailed(" ".join(str(fault) for faults in form.errors.values() for fault in faults))
         with closing(connection), transaction.atomic():
@@ -89,6 +112,7 @@ class Handset:
                 sid=form.cleaned_data["sid"],
                 body=form.cleaned_data["body"],
                 place=None,
+                attachment=form.cleaned_data.get("attachment"),
                 replied_to_sid="",
                 deliver_twice=False,
                 lose_reply=False,
@@ -110,14 +134,19 @@ class Handset:
     def _take_news(self) -> list[SimulatedMessage]:
         news = []
         changed = SimulatedMessage.objects.filter(phone=self.phone.address, change__gt=self._change)
+        changed = changed.select_related("media")
         for message in changed.order_by("id"):
             self._change = max(self._change, message.change)
             if message.direction == Direction.INBOUND:
                 if message.status == Status.FAILED:
                     news.append(message)
-            elif message.id > self._last_id:  # else it is its status that has changed
-                self._last_id = message.id
-                news.append(message)
+            elif message.id > self._last_id or message.id in self._awaited:  # else its status has changed
+                self._last_id = max(self._last_id, message.id)
+                if message.is_fetching:
+                    self._awaited.add(message.id)
+                else:
+                    self._awaited.discard(message.id)
+                    news.append(message)
         if any(message.direction == Direction.OUTBOUND for message in news):
             with looking_at(self.phone.address) as delivered:
                 for message in delivered:
@@ -125,11 +154,47 @@ class Handset:
         return news
 
 
+def read_attachment(text: str) -> tuple[Path, str]:
+    """The path and the caption of ``/attach PATH [CAPTION]``. Raises ChatFailed."""
+    asked = ATTACH.fullmatch(text.strip())
+    if asked is None:
+        raise ChatFailed("/attach FILE [CAPTION] sends a file; a name with spaces stands in quotes.")
+    double, single, bare, caption = asked.groups()
+    name = double or single or re.sub(r"\\(.)", r"\1", bare)
+    return Path(name).expanduser(), caption or ""
+
+
+def open_attachment(path: Path) -> UploadedFile:
+    """A file as a browser would upload it. Raises ChatFailed."""
+    try:
+        if not path.is_file():
+            raise ChatFailed(f"There is no file {_without_controls(str(path))}.")
+        content_type = mimetypes.guess_type(path.name, strict=False)[0]
+        return UploadedFile(path.open("rb"), path.name, content_type, path.stat().st_size)
+    except OSError as error:
+        raise ChatFailed(f"The file cannot be read: {error.strerror}.") from None
+
+
+def describe_message(message: SimulatedMessage) -> str:
+    """What a message says, with a line for its file."""
+    lines = [message.body] if message.body and not drops_text(message) else []
+    if media := message.attachment:
+        size = f"{media.width} × {media.height}, " if media.width else ""
+        kind = infer_message_type(media.content_type)
+        kind = {"image": "picture", "contacts": "contact"}.get(kind, kind)
+        name = f" {media.file_name}" if media.file_name else ""
+        url = f"{settings.PUBLIC_BASE_URL}/simulator/media/{media.sid}"
+        lines.append(f"[{kind}{name}, {size}{filesizeformat(media.size)}: {url}]")
+    elif message.media_url:
+        lines.append("[a file that Twilio could not fetch]")
+    return _without_controls("\n".join(lines))
+
+
 def exchange_all(handset: Handset, messages: Iterable[str], *, timeout: float) -> None:
     """Send each message when the one before it is answered, and print the replies. Raises ChatFailed."""
     for text in messages:
         for reply in exchange(handset, text, timeout=timeout):
-            print(_without_controls(reply), flush=True)
+            print(reply, flush=True)
 
 
 def exchange(handset: Handset, text: str, *, timeout: float) -> Iterator[str]:
@@ -142,7 +207,7 @@ def exchange(handset: Handset, text: str, *, timeout: float) -> Iterator[str]:
         for message in handset.take_news():
             if message.direction == Direction.INBOUND:
                 raise ChatFailed(_describe_failure(message))
-            yield message.body
+            yield describe_message(message)
             if message.id > sent.id:  # else it is a late word of before
                 is_answered, until = True, time.monotonic() + QUIET_SECONDS
     if not is_answered:
@@ -157,7 +222,9 @@ def exchange(handset: Handset, text: str, *, timeout: float) -> Iterator[str]:
 def talk(handset: Handset) -> None:
     """Send what is typed and print what comes, whenever it comes, until Ctrl-D or Ctrl-C."""
     phone = handset.phone
-    print(f"You are {phone.number or phone.name}. Ctrl-D ends; a line that ends with \\ is continued.")
+    print(
+        f"You are {phone.number or phone.name}. Ctrl-D ends; \\ at the end continues a line; /attach FILE sends one."
+    )
     screen = Screen()
     over = threading.Event()
 
@@ -167,7 +234,7 @@ def talk(handset: Handset) -> None:
                 if message.direction == Direction.INBOUND:
                     screen.show(_describe_failure(message))
                 else:
-                    screen.show(indent(_without_controls(message.body), "  "))
+                    screen.show(indent(describe_message(message), "  "))
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -225,7 +292,8 @@ class Screen:
 
 def _describe_failure(message: SimulatedMessage) -> str:
     why = "did not answer" if message.webhook_status is None else f"answered {message.webhook_status}"
-    return f"Not delivered: {_without_controls(message.body)!r}, as the bot's webhook {why}."
+    what = _without_controls(message.body) or (name_media(media) if (media := message.attachment) else "")
+    return f"Not delivered: {what!r}, as the bot's webhook {why}."
 
 
 def _without_controls(text: str) -> str:

@@ -19,16 +19,15 @@ from django.views.decorators.http import require_GET, require_POST
 
 from messaging.simulator.exchange import Direction, Status, mark_read_by_bot, store_outbound
 from messaging.simulator.models import SimulatedMessage
-from messaging.simulator.phones import PHONES_BY_ADDRESS
-from messaging.simulator.posts import API_VERSION, NO_SUCH_PHONE, is_ours
-from messaging.simulator.tasks import defer_report
+from messaging.simulator.posts import API_VERSION, FAULTS, is_ours
+from messaging.simulator.tasks import defer_sending
 
 View = Callable[..., HttpResponse]
 
 ADDRESS = re.compile(r"whatsapp:(\+[1-9][0-9]{5,14}|[A-Z]{2}\.[0-9A-Za-z]{1,128})")
 MAX_BODY = 1600  # UTF-16 units: "emoji count as multiple" (contracts §7)
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
-PAGE_TOKEN = re.compile(r"PA(SM[0-9a-f]{32})")
+PAGE_TOKEN = re.compile(r"PA([SM]M[0-9a-f]{32})")
 LOST = "<html><head><title>503</title></head><body><h1>503 Service Unavailable</h1></body></html>"
 
 
@@ -106,15 +105,15 @@ def _create_message(request: HttpRequest) -> HttpResponse:
     refusal = _find_fault(request.POST)
     if refusal is not None:
         return refusal.as_response()
-    to = request.POST["To"]
     with transaction.atomic():
         row = store_outbound(
-            to=to,
+            to=request.POST["To"],
             from_=request.POST["From"],
-            body=request.POST["Body"],
+            body=request.POST.get("Body", ""),
             status_callback=request.POST.get("StatusCallback", ""),
+            media_url=_get_media_url(request.POST),
         )
-        defer_report(row, status=Status.SENT if to in PHONES_BY_ADDRESS else Status.FAILED)
+        defer_sending(row)
     if row.lose_reply:
         return HttpResponse(LOST, status=503)
     return JsonResponse(_as_resource(row), status=201)
@@ -132,9 +131,10 @@ def _find_fault(post: QueryDict) -> Refusal | None:
         return Refusal(400, 21603, "A 'From' phone number is required.")
     if from_ != settings.TWILIO_WHATSAPP_NUMBER:
         return Refusal(400, 63007, "Twilio could not find a Channel with the specified From address")
-    if post.get("MediaUrl"):
-        return Refusal(400, 21620, "Invalid media URL: simulated phones take text only")
-    if not body.strip():
+    media_url = _get_media_url(post)
+    if media_url and (not is_ours(media_url) or "\0" in media_url):
+        return Refusal(400, 21620, "Invalid media URL: it does not lead to this installation")
+    if not body.strip() and not media_url:
         return Refusal(400, 21602, "Message body is required.")
     if len(body.encode("utf-16-le")) // 2 > MAX_BODY:
         return Refusal(400, 21617, "The concatenated message body exceeds the 1600 character limit")
@@ -143,6 +143,11 @@ def _find_fault(post: QueryDict) -> Refusal | None:
     if callback and (not is_ours(callback) or "\0" in callback):
         return Refusal(400, 21609, "The 'StatusCallback' URL is not a URL of this installation")
     return None
+
+
+def _get_media_url(post: QueryDict) -> str:
+    """The first of the media links: WhatsApp carries one, Twilio ignores the others (contracts §6)."""
+    return next(iter(post.getlist("MediaUrl")), "")
 
 
 def _list_messages(request: HttpRequest) -> HttpResponse:
@@ -216,17 +221,15 @@ def _as_resource(row: SimulatedMessage) -> dict[str, Any]:
         "account_sid": settings.TWILIO_ACCOUNT_SID,
         "api_version": API_VERSION,
         "body": row.body,
-        "date_created": _format_time(row.created_at),
-        "date_sent": _format_time(row.sent_at),
-        "date_updated": _format_time(changed),
+        "date_created": format_time(row.created_at),
+        "date_sent": format_time(row.sent_at),
+        "date_updated": format_time(changed),
         "direction": row.direction,
         "error_code": row.error_code if failed else None,
-        "error_message": "Channel could not find To address"
-        if failed and row.error_code == NO_SUCH_PHONE
-        else None,
+        "error_message": FAULTS.get(row.error_code or 0) if failed else None,
         "from": row.from_address,
         "messaging_service_sid": None,
-        "num_media": "0",
+        "num_media": "1" if row.sid.startswith("MM") else "0",
         "num_segments": "1",
         "price": None,
         "price_unit": None,
@@ -238,5 +241,5 @@ def _as_resource(row: SimulatedMessage) -> dict[str, Any]:
     }
 
 
-def _format_time(moment: datetime | None) -> str | None:
+def format_time(moment: datetime | None) -> str | None:
     return format_datetime(moment.astimezone(UTC)) if moment else None

@@ -1,4 +1,4 @@
-"""A Gemini of our own for tests: answers and embeddings over loopback HTTP, with faults on demand.
+"""A Gemini of our own for tests: answers, embeddings and files over loopback HTTP, with faults on demand.
 
 It speaks the protocol of contracts/gemini.md §4, §6, §7 and §9 and refuses what Google would refuse, so that the real
 SDK, also in other processes, cannot tell the difference. What the model says is scripted (gemini_model.py). Its vectors
@@ -24,13 +24,23 @@ from itertools import count
 from typing import Any, Literal
 
 from tests.doubles.gemini_fields import Refusal
+from tests.doubles.gemini_files import Files
 from tests.doubles.gemini_http import Handler
 from tests.doubles.gemini_model import Answer, Json, Model, ModelRequest, Reply
-from tests.doubles.gemini_rules import follow_rules
+from tests.doubles.gemini_rules import describe_file, follow_rules
 from tests.doubles.gemini_signatures import Ledger
 from tests.doubles.http_server import DoubleServer
 
-Operation = Literal["batchEmbedContents", "generateContent"]
+Operation = Literal[
+    "batchEmbedContents",
+    "generateContent",  # of a turn
+    "describe",  # generateContent that describes a file
+    "startUpload",
+    "upload",  # of the bytes
+    "getFile",
+    "deleteFile",
+    "listFiles",
+]
 Kind = Literal[
     "error",  # the given HTTP status and word, with RetryInfo or Retry-After if given
     "hang",  # silence for the given seconds, then the connection is closed
@@ -72,13 +82,15 @@ class Request:
 
     path: str
     server_timeout: str | None  # the header the SDK makes of the timeout, in seconds
+    method: str = "POST"
 
 
 class GeminiDouble:
     """The service, and what to do with the next requests. Any thread may call any method.
 
     ``calls`` are the valid generateContent requests in the order of their arrival, also those that then met a fault;
-    ``answered`` are those whose answer was written to the end. Each takes ``model_seconds``.
+    ``answered`` are those whose answer was written to the end. Each takes ``model_seconds``. Requests that describe a
+    file are not among them but in ``descriptions`` and ``described``; what was uploaded is in ``files``.
     """
 
     def __init__(self, *, api_key: str, port: int = 0) -> None:
@@ -87,10 +99,14 @@ class GeminiDouble:
         self.embedded: list[EmbeddedText] = []
         self.calls: list[ModelRequest] = []
         self.answered: list[ModelRequest] = []
-        self.script_errors: list[Exception] = []  # what a model of `play` raised
+        self.descriptions: list[ModelRequest] = []
+        self.described: list[ModelRequest] = []
+        self.files = Files()
+        self.script_errors: list[Exception] = []  # what a model of `play` or `describe_with` raised
         self.model_seconds = 0.0
         self.closing = threading.Event()
         self._model: Model | None = None
+        self._describe: Model = describe_file
         self._replies: deque[Reply] = deque()
         self._ledger = Ledger()
         self._numbers = count(1)
@@ -116,8 +132,13 @@ class GeminiDouble:
         with self._lock:
             self._model = model
 
+    def describe_with(self, model: Model | None) -> None:
+        """Let ``model`` answer requests for the description of a file; without it they get that of gemini_rules."""
+        with self._lock:
+            self._describe = model or describe_file
+
     def enqueue(self, *replies: Reply) -> None:
-        """Queue replies for the next requests, whatever they ask."""
+        """Queue replies for the next requests of turns, whatever they ask."""
         with self._lock:
             self._replies.extend(replies)
 
@@ -129,10 +150,10 @@ class GeminiDouble:
 
     # What the HTTP side calls
 
-    def note_request(self, path: str, server_timeout: str | None) -> None:
+    def note_request(self, path: str, server_timeout: str | None, method: str) -> None:
         """Record a request, whatever becomes of it."""
         with self._lock:
-            self.requests.append(Request(path, server_timeout))
+            self.requests.append(Request(path, server_timeout, method))
 
     def take_fault(self, operation: Operation) -> Fault | None:
         """The fault the next request of this operation meets, if any."""
@@ -150,12 +171,15 @@ class GeminiDouble:
         """Check what the double alone can know, and record the request."""
         self._ledger.check(request.contents, model=request.model)
         with self._lock:
-            self.calls.append(request)
+            (self.descriptions if request.is_description else self.calls).append(request)
 
     def ask_model(self, request: ModelRequest) -> tuple[Json, Callable[[], None]]:
         """The body of the answer, and what to call if it is not delivered. Raises Refusal without a script."""
+        queued: Reply | None = None
         with self._lock:
-            queued, model = self._replies.popleft() if self._replies else None, self._model
+            model: Model | None = self._describe if request.is_description else self._model
+            if self._replies and not request.is_description:
+                queued = self._replies.popleft()
         reply = queued or self._think(model, request)
         spoken = reply.without_calls() if request.mode == "NONE" else reply
         parts = self._ledger.issue(spoken, model=request.model)
@@ -185,13 +209,14 @@ class GeminiDouble:
     @contextmanager
     def answering(self, request: ModelRequest) -> Iterator[None]:
         """Record a request as answered, before its reader can look; not if the writing fails."""
+        answered = self.described if request.is_description else self.answered
         with self._lock:
-            self.answered.append(request)
+            answered.append(request)
         try:
             yield
         except OSError:
             with self._lock:
-                self.answered.remove(request)
+                answered.remove(request)
             raise
 
     def start(self) -> None:
@@ -240,7 +265,8 @@ def _spread(feature: str, dimensions: int) -> tuple[tuple[int, float], ...]:
 def running_gemini_double(*, api_key: str = "key-of-the-double", port: int = 0) -> Iterator[GeminiDouble]:
     """A double that answers on a loopback port, a free one if none is given, until the block ends.
 
-    What a model of `play` raised in a thread of the server is raised here at the end, so that no test overlooks it.
+    What a model of `play` or `describe_with` raised in a thread of the server is raised here at the end, so that no
+    test overlooks it.
     """
     double = GeminiDouble(api_key=api_key, port=port)
     double.start()

@@ -1,5 +1,6 @@
 """How the tests of the Gemini double speak with it: through the real SDK, or bare where that would not say it."""
 
+import io
 import json
 from typing import Any
 
@@ -56,6 +57,24 @@ def user(*texts: str) -> types.Content:
 
 def own_words(*texts: str) -> types.Content:
     return user(*(json.dumps({"message": {"sent": "now", "own_words": text}}) for text in texts))
+
+
+def upload(double: GeminiDouble, data: bytes, *, mime_type: str) -> types.File:
+    """Upload a file through the SDK."""
+    client = connect(double)
+    return client.files.upload(file=io.BytesIO(data), config=types.UploadFileConfig(mime_type=mime_type))
+
+
+def ask_for_description(client: Client, *parts: types.Part) -> Any:
+    """What a file shows or says."""
+    texts = {name: TEXT for name in ("description", "language", "text")}
+    config = types.GenerateContentConfig(
+        response_mime_type="application/json",
+        response_json_schema={"type": "object", "properties": texts, "required": list(texts)},
+    )
+    asked = [*parts, types.Part(text="What is this?")]
+    contents: Any = types.Content(role="user", parts=asked)
+    return client.models.generate_content(model=MODEL, contents=contents, config=config)
 
 
 def respond(response: Any, *results: Json) -> types.Content:

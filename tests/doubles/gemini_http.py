@@ -1,11 +1,14 @@
-"""The HTTP side of the Gemini double: routes, the key, and answers good and broken."""
+"""The HTTP side of the Gemini double: routes, the key, files, and answers good and broken."""
 
 import json
 import re
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from tests.doubles.gemini_fields import (
     Refusal,
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from tests.doubles.gemini import Fault, GeminiDouble
 
 OPERATIONS = {"batchEmbedContents": "_embed", "generateContent": "_generate"}
+MOST_BYTES = 20 * 1024 * 1024  # of a request; Google's own limit was this until 2026 and is more now (§5)
 INSTEAD_OF_AN_ANSWER = ("error", "hang", "reset", "junk", "empty")
 # Bytes of a text that count as more than the model's limit of tokens.
 EMBEDDING_MODELS = {"gemini-embedding-001": 6144, "gemini-embedding-2": 24_576}
@@ -43,14 +47,29 @@ class Handler(DoubleHandler):
     server: "DoubleServer[GeminiDouble]"
 
     def do_POST(self) -> None:
+        self._note()
+        url = urlsplit(self.path)
+        if re.fullmatch(r"/upload/(v1|v1beta)/files", url.path):
+            if ticket := parse_qs(url.query).get("upload_id"):
+                return self._receive_chunk(ticket[0])
+            return self._begin_upload(url.path.split("/")[2], self.read_body())
         body = self.read_body()
-        self.server.double.note_request(self.path, self.headers.get("X-Server-Timeout"))
         try:
             version, model, operation = self._route()
             self._check_key()
             getattr(self, OPERATIONS[operation])(model, body, version)
         except Refusal as refusal:
             self.write_json(*refusal.answer)
+
+    def do_GET(self) -> None:
+        self._answer_about_files("getFile", self.server.double.files.poll)
+
+    def do_DELETE(self) -> None:
+        self._answer_about_files("deleteFile", self.server.double.files.delete)
+
+    def _note(self) -> None:
+        timeout = self.headers.get("X-Server-Timeout")
+        self.server.double.note_request(self.path, timeout, self.command)
 
     def _route(self) -> tuple[str, str, str]:
         match = re.fullmatch(r"/(v1|v1beta)/models/([\w.-]+):(\w+)", self.path)
@@ -98,9 +117,12 @@ class Handler(DoubleHandler):
         """
         double, began = self.server.double, time.monotonic()
         resolved = resolve_model(model, version=version)
+        if len(body) > MOST_BYTES:
+            raise refuse(f"Request payload size exceeds the limit: {MOST_BYTES} bytes.")
         request = read_request(resolved, read_json(body), server_timeout=self.headers.get("X-Server-Timeout"))
+        request = replace(request, media=double.files.read_media(request.contents))
         double.receive(request)
-        fault = double.take_fault("generateContent")
+        fault = double.take_fault("describe" if request.is_description else "generateContent")
         if fault and fault.kind in INSTEAD_OF_AN_ANSWER:
             return self._fail(fault)
         answer, give_back = double.ask_model(request)
@@ -117,35 +139,96 @@ class Handler(DoubleHandler):
             self._answer(answer, fault)
             self.wfile.flush()
 
+    # Files
+
+    def _begin_upload(self, version: str, body: bytes) -> None:
+        double = self.server.double
+        try:
+            self._check_key()
+            fault = double.take_fault("startUpload")
+            if fault and fault.kind in INSTEAD_OF_AN_ANSWER:
+                return self._fail(fault)
+            url = double.files.begin(body, self.headers, version=version, base_url=double.base_url)
+        except Refusal as refusal:
+            return self.write_json(*refusal.answer)
+        self._linger(fault)
+        self._answer({}, fault, {"X-Goog-Upload-URL": url, "X-Goog-Upload-Status": "active"})
+
+    def _receive_chunk(self, ticket: str) -> None:
+        """Some bytes of a file, never all of them in memory. An error is final, too: the SDK repeats what is not."""
+        double, left = self.server.double, int(self.headers.get("Content-Length", 0))
+        status = {"X-Goog-Upload-Status": "final"}
+        fault = double.take_fault("upload")
+        if fault and fault.kind in INSTEAD_OF_AN_ANSWER:
+            self.read_body()
+            return self._fail(fault, status)
+        try:
+            file, is_last = double.files.find_upload(ticket, self.headers)
+        except Refusal as refusal:
+            self.read_body()
+            return self.write_json(*refusal.answer, status)
+        while left and (piece := self.rfile.read(min(left, 1 << 16))):
+            left -= len(piece)
+            file.add(piece)
+        self._linger(fault)
+        if not is_last:
+            return self.write(200, "text/plain", b"", {"X-Goog-Upload-Status": "active"})
+        double.files.finish(file)
+        self._answer({"file": file.to_json()}, fault, status)
+
+    def _answer_about_files(
+        self, operation: 'Literal["getFile", "deleteFile"]', act: Callable[[str], Any]
+    ) -> None:
+        self._note()
+        match = re.fullmatch(r"/(?:v1|v1beta)/files(?:/([\w-]+))?", urlsplit(self.path).path)
+        is_list = match is not None and match[1] is None and self.command == "GET"
+        try:
+            if match is None or (match[1] is None and not is_list):
+                raise Refusal(404, "NOT_FOUND", "Requested entity was not found.")
+            self._check_key()
+            fault = self.server.double.take_fault("listFiles" if is_list else operation)
+            if fault and fault.kind in INSTEAD_OF_AN_ANSWER:
+                return self._fail(fault)
+            files = self.server.double.files
+            answer = (
+                {"files": [file.to_json() for file in files.kept]} if is_list else act(f"files/{match[1]}")
+            )
+        except Refusal as refusal:
+            return self.write_json(*refusal.answer)
+        self._linger(fault)
+        self._answer(answer or {}, fault)
+
     # Answers, good and bad
 
-    def _answer(self, payload: dict[str, Any], fault: "Fault | None") -> None:
+    def _answer(
+        self, payload: dict[str, Any], fault: "Fault | None", more: dict[str, str] | None = None
+    ) -> None:
         """Answer; only by half if the test wished so."""
         if fault and fault.kind == "cut":
             body = json.dumps(payload).encode()
             self.close_connection = True
-            half, headers = body[: len(body) // 2], {"Content-Length": str(len(body))}
+            half, headers = body[: len(body) // 2], {"Content-Length": str(len(body))} | (more or {})
             return self.write(200, "application/json", half, headers)
-        self.write_json(200, payload)
+        self.write_json(200, payload, more)
 
     def _linger(self, fault: "Fault | None") -> None:
         if fault and fault.kind == "slow":
             self.server.double.closing.wait(fault.seconds)
 
-    def _fail(self, fault: "Fault") -> None:
+    def _fail(self, fault: "Fault", more: dict[str, str] | None = None) -> None:
         if fault.kind == "error":
             details = []
             if fault.retry_delay:
                 kind = "type.googleapis.com/google.rpc.RetryInfo"
                 details.append({"@type": kind, "retryDelay": fault.retry_delay})
-            headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+            headers = (more or {}) | ({"Retry-After": fault.retry_after} if fault.retry_after else {})
             self.write_json(
                 *describe_error(fault.status, fault.word, "As the test wished.", details), headers
             )
         elif fault.kind == "junk":
-            self.write(200, "text/html", b"<html><body><h1>Sign in to the network</h1></body></html>")
+            self.write(200, "text/html", b"<html><body><h1>Sign in to the network</h1></body></html>", more)
         elif fault.kind == "empty":
-            self.write_json(200, {})
+            self.write_json(200, {}, more)
         elif fault.kind == "hang":
             self.close_connection = True
             self.server.double.closing.wait(fault.seconds)

@@ -10,12 +10,20 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Json = dict[str, Any]
 # Tokens of a picture, a voice note or a document. Google's own counts differ by kind (contracts/gemini.md §5).
 MEDIA_TOKENS = 1120
 NO_TOOLS = "I cannot use tools now."
+
+
+class Media(NamedTuple):
+    """A file the model was shown: inline, or uploaded before."""
+
+    mime_type: str
+    size: int  # bytes
+    sha256: str  # hex
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,7 +41,15 @@ class ModelRequest:
     mode: str = "AUTO"
     max_output_tokens: int | None = None
     thinking_level: str | None = None
+    response_schema: Json | None = None  # the answer shall be JSON of this schema
+    media: tuple[Media, ...] = ()  # of all contents, in their order
     server_timeout: float | None = None  # seconds, of the header X-Server-Timeout
+
+    @property
+    def is_description(self) -> bool:
+        """Whether this asks what a file shows or says, and is not a turn of a conversation."""
+        asked = (self.response_schema or {}).get("properties", {})
+        return {"description", "text"} <= asked.keys() and not self.tools
 
     @property
     def turn(self) -> Sequence[Json]:
@@ -127,6 +143,11 @@ def say(*texts: str, signature: Literal["none", "last", "empty"] = "none") -> Re
     elif signature == "empty":
         parts.append(Part(is_signed=True))
     return Reply(parts=tuple(parts))
+
+
+def describe_as(*, description: str, text: str = "", language: str = "") -> Reply:
+    """What a file shows or says, as a request for a description wants it."""
+    return say(json.dumps({"description": description, "language": language, "text": text}))
 
 
 def call(*calls: tuple[str, Json], text: str = "", without_ids: bool = False) -> Reply:

@@ -19,6 +19,14 @@ LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT", "CIVIC_INTEGRITY")
 THRESHOLDS = ("BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF")
 MOST_OUTPUT_TOKENS = 65_536
+# contracts/gemini.md §5.
+MEDIA_TYPES = {
+    "image": ("png", "jpeg", "webp", "heic", "heif"),
+    "audio": ("wav", "mp3", "mpeg", "aac", "ogg", "flac", "aiff", "mp4", "m4a", "webm", "pcm"),
+    "video": ("mp4", "mpeg", "quicktime", "webm", "3gpp", "x-flv", "wmv"),
+    "application": ("pdf",),
+    "text": ("plain",),
+}
 KINDS_OF_PART = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 
 
@@ -45,7 +53,7 @@ def read_request(model: str, body: Json, *, server_timeout: str | None) -> Model
     mode = _read_mode(take(body, "toolConfig", dict, None), names=names)
     for setting in take_objects(body, "safetySettings", []):
         _check_safety(setting)
-    most, level = _read_generation(take(body, "generationConfig", dict, {}), model=model)
+    most, level, schema = _read_generation(take(body, "generationConfig", dict, {}), model=model)
     refuse_rest(body)
     return ModelRequest(
         model=model,
@@ -55,6 +63,7 @@ def read_request(model: str, body: Json, *, server_timeout: str | None) -> Model
         mode=mode,
         max_output_tokens=most,
         thinking_level=level,
+        response_schema=schema,
         server_timeout=float(server_timeout) if server_timeout else None,
     )
 
@@ -136,7 +145,8 @@ def _read_file_data(file: Json) -> Json:
 def _end_with_type(given: Json) -> Json:
     kind = take(given, "mimeType", str)
     refuse_rest(given)
-    if not re.fullmatch(r"[a-z]+/[\w.+-]+", kind):
+    family, _, name = kind.partition("/")
+    if name not in MEDIA_TYPES.get(family, ()):
         raise refuse(f"Unsupported MIME type: {kind}")
     return {"mimeType": kind}
 
@@ -218,8 +228,8 @@ def _check_safety(setting: Json) -> None:
         raise refuse("Invalid value at 'safety_settings'.")
 
 
-def _read_generation(config: Json, *, model: str) -> tuple[int | None, str | None]:
-    """The most tokens of an answer, and the level of thinking."""
+def _read_generation(config: Json, *, model: str) -> tuple[int | None, str | None, Json | None]:
+    """The most tokens of an answer, the level of thinking, and the schema of the answer."""
     for name in ("temperature", "topP", "topK"):
         if take(config, name, object, None) is not None:
             raise refuse(f"{name} is not to be sent: contracts/gemini.md §4, Thinking, limits, sampling.")
@@ -228,10 +238,13 @@ def _read_generation(config: Json, *, model: str) -> tuple[int | None, str | Non
         raise refuse(f"max_output_tokens must be between 1 and {MOST_OUTPUT_TOKENS}.")
     level = _read_thinking(take(config, "thinkingConfig", dict, {}), model=model)
     kind = take(config, "responseMimeType", str, None)
-    if take(config, "responseJsonSchema", dict, None) is not None and kind != "application/json":
+    schema = take(config, "responseJsonSchema", dict, None)
+    if schema is not None and kind != "application/json":
         raise refuse("A response schema needs the response MIME type application/json.")
+    if schema is not None and not set(schema.get("required", [])) <= set(schema.get("properties", {})):
+        raise refuse("The response schema requires a property that is not defined.")
     refuse_rest(config)
-    return most, level
+    return most, level, schema
 
 
 def _read_thinking(config: Json, *, model: str) -> str | None:

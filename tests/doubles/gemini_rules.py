@@ -5,13 +5,15 @@ arguments their schemas name, and says what they found. Everything it does it do
 words it only keeps.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
-from tests.doubles.gemini_model import NO_TOOLS, Json, ModelRequest, Reply, call, say
+from tests.doubles.gemini_model import NO_TOOLS, Json, ModelRequest, Reply, call, describe_as, say
 
 Call = tuple[str, Json]
 GREETING = re.compile(
@@ -31,6 +33,7 @@ PLACE = re.compile(
 )
 LISTING = re.compile(r"(?:list|show)(?: me)? (?:everything|all|my memories).*", re.IGNORECASE | re.DOTALL)
 MEDIA = re.compile(r"\b(?:pictures?|photos?|videos?|voice notes?|documents?|pdfs?|files?)\b", re.IGNORECASE)
+KINDS = {"image": "picture", "audio": "recording", "video": "video"}
 TYPES = (
     ("event", r"\b(?:birthday|meeting|appointment|wedding|flight|party|on \d|tomorrow|at \d)"),
     ("task", r"\b(?:remember to|need to|have to|must|buy|todo)\b"),
@@ -205,3 +208,26 @@ def _describe(answered: tuple[str, Json]) -> str:
     if name == "set_timezone":
         return f"Enjoy {response.get('timezone', 'it')}!"
     return "Thank you for telling me."
+
+
+# What a file shows
+
+
+def describe_file(request: ModelRequest) -> Reply:
+    """What can be said without looking: of a text how it begins, of anything else its kind, its size and its hash."""
+    if request.media and request.media[0].mime_type != "text/plain":
+        file = request.media[0]
+        kind = KINDS.get(file.mime_type.partition("/")[0], "document")
+        name = f"{kind} {file.sha256[:8]}"
+        spoken = f"These are the words of the {name}." if kind in ("recording", "video") else ""
+        description = f"A {kind} of {file.size} bytes ({file.mime_type}), known as {name}."
+        return describe_as(description=description, text=spoken, language="en" if spoken else "")
+    first = request.turn[0]["parts"][0]
+    if "inlineData" in first:
+        words = base64.urlsafe_b64decode(first["inlineData"]["data"]).decode(errors="replace")
+    else:
+        words = first.get("text", "")
+        with suppress(ValueError, AttributeError):  # else it is a text as it is
+            words = " ".join(str(each) for each in json.loads(words).values())
+    beginning = " ".join(words.split()[:12])
+    return describe_as(description=f"A text that begins: {beginning}", language="en")

@@ -10,7 +10,18 @@ import pytest
 from google.genai import Client, errors, types
 
 from tests.doubles.gemini import GeminiDouble, running_gemini_double
-from tests.doubles.gemini_client import QUESTION, SEARCH, STORE, TOOLS, ask, connect, post, respond, user
+from tests.doubles.gemini_client import (
+    QUESTION,
+    SEARCH,
+    STORE,
+    TOOLS,
+    ask,
+    connect,
+    post,
+    respond,
+    upload,
+    user,
+)
 from tests.doubles.gemini_model import Json, call, say
 
 
@@ -221,7 +232,8 @@ def test_a_request_google_would_not_read_is_refused(double: GeminiDouble, messag
 def test_what_is_just_allowed_is_taken(double: GeminiDouble) -> None:
     double.play(lambda request: say("Fine."))
     picture = {"inline_data": {"data": "_-8=", "mime_type": "image/jpeg"}}
-    file = {"fileData": {"fileUri": "https://files.example.com/a", "mimeType": "audio/ogg"}}
+    uploaded = upload(double, b"OggS", mime_type="audio/ogg")
+    file = {"fileData": {"fileUri": uploaded.uri, "mimeType": "audio/ogg"}}
     safety = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]
     body = {
         "contents": [{"role": "user", "parts": [picture, file, {"text": "What is this?"}]}],
@@ -237,6 +249,7 @@ def test_what_is_just_allowed_is_taken(double: GeminiDouble) -> None:
     }, path="/v1/models/gemini-3.5-flash-lite").status_code == 200  # fmt: skip
     first, second = double.calls
     assert first.contents[0]["parts"][0] == {"inlineData": {"data": "_-8=", "mimeType": "image/jpeg"}}
+    assert [each.size for each in first.media] == [2, 4]
     assert (first.mode, second.mode, second.thinking_level) == ("ANY", "AUTO", "MINIMAL")
 
 

@@ -22,6 +22,7 @@ import requests
 from twilio.request_validator import RequestValidator
 
 from tests.doubles.http_server import DoubleServer
+from tests.doubles.media_hosts import ContentHost, HostedFile
 from tests.doubles.twilio_http import Handler
 
 Operation = Literal["create", "list", "fetch", "typing"]
@@ -75,6 +76,7 @@ class RecordedMessage:
     direction: str = "outbound-api"
     status: str = "queued"
     error_code: int | None = None
+    media_url: str = ""
     date_created: datetime = field(default_factory=lambda: datetime.now(UTC))
     created_at: float = field(default_factory=time.monotonic)
 
@@ -101,6 +103,8 @@ class TwilioDouble:
         self.typing: list[str] = []
         self.requests: list[tuple[str, str]] = []  # method and path with query
         self.closing = threading.Event()
+        self.content = ContentHost()
+        self._media: dict[str, list[HostedFile]] = defaultdict(list)  # by message SID
         self._account: list[RecordedMessage] = []
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.RLock()
@@ -138,6 +142,44 @@ class TwilioDouble:
         with self._lock:
             self._account.append(message)
         return message
+
+    def add_media(self, message_sid: str, content: bytes, content_type: str, **details: Any) -> HostedFile:
+        """Put a file of an inbound message into the account; ``details`` are fields of HostedFile."""
+        file = HostedFile(content, content_type, **details)
+        with self._lock:
+            self._media[message_sid].append(file)
+            self.content.files[file.sid] = file
+        return file
+
+    def make_media_payload(self, content: bytes, content_type: str, **details: Any) -> dict[str, str]:
+        """The fields of a webhook that brings a file: its message's SID, and where the file is."""
+        sid = f"MM{secrets.token_hex(16)}"
+        file = self.add_media(sid, content, content_type, **details)
+        return {
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "SmsMessageSid": sid,
+            "NumMedia": "1",
+            "MediaContentType0": content_type,
+            "MediaUrl0": self.get_media_url(sid, file),
+        }
+
+    def get_media_url(self, message_sid: str, file: HostedFile) -> str:
+        """The address of a file, as a webhook has it."""
+        path = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{message_sid}/Media/{file.sid}"
+        return self.base_url + path
+
+    def get_media(self, message_sid: str, media_sid: str) -> HostedFile | None:
+        """The file at an address, unless it is deleted."""
+        with self._lock:
+            files = self._media.get(message_sid, ())
+            return next((file for file in files if file.sid == media_sid and not file.is_deleted), None)
+
+    @property
+    def media(self) -> list[HostedFile]:
+        """All files, in the order they came."""
+        with self._lock:
+            return [file for files in self._media.values() for file in files]
 
     def queue_callbacks(self, message: RecordedMessage, plan: Callbacks) -> None:
         """Hand a message's status callbacks to the thread that posts them, as the plan says."""
@@ -220,9 +262,13 @@ class TwilioDouble:
             faults = self._faults[operation]
             return faults.popleft() if faults else None
 
-    def create(self, *, to: str, from_: str, body: str, status_callback: str) -> RecordedMessage:
+    def create(
+        self, *, to: str, from_: str, body: str, status_callback: str, media_url: str = ""
+    ) -> RecordedMessage:
         """Take a message and see to its callbacks."""
-        message = self.add_message(to=to, from_=from_, body=body, status_callback=status_callback)
+        message = self.add_message(
+            to=to, from_=from_, body=body, status_callback=status_callback, media_url=media_url
+        )
         plan = self.callbacks
         if plan and status_callback and plan.before_answer:
             for status in self._draw_statuses(plan):
@@ -258,6 +304,7 @@ class TwilioDouble:
         self._server.server_close()
         for thread in self._threads:
             thread.join(timeout=25)
+        self.content.close()
 
 
 @contextmanager

@@ -17,6 +17,12 @@ ROUTES = (
     ("GET", r"/2010-04-01/Accounts/(?P<account>\w+)/Messages\.json", "list"),
     ("GET", r"/2010-04-01/Accounts/(?P<account>\w+)/Messages/(?P<sid>\w+)\.json", "fetch"),
     ("POST", r"/v2/Indicators/Typing\.json", "typing"),
+    ("GET", r"/2010-04-01/Accounts/(?P<account>\w+)/Messages/(?P<sid>\w+)/Media/(?P<media>ME\w+)", "media"),
+    (
+        "DELETE",
+        r"/2010-04-01/Accounts/(?P<account>\w+)/Messages/(?P<sid>\w+)/Media/(?P<media>ME\w+)\.json",
+        "delete_media",
+    ),
 )
 STORED = ("hang", "reset_after_storing", "cut_body", "junk", "empty")
 HTML = b"<html><body><h1>Service Unavailable</h1></body></html>"
@@ -34,6 +40,9 @@ class Handler(DoubleHandler):
     def do_POST(self) -> None:
         self._handle("POST")
 
+    def do_DELETE(self) -> None:
+        self._handle("DELETE")
+
     def _handle(self, method: str) -> None:
         double = self.server.double
         body = self.read_body()
@@ -45,6 +54,14 @@ class Handler(DoubleHandler):
         if not self._is_authorized(names.pop("account", double.account_sid)):
             return self.write_json(*refuse(401, 20003, "Authenticate"))
         fields = dict(parse_qsl(url.query + "&" + body.decode(), keep_blank_values=True)) | names
+        if operation == "media":
+            return self._redirect_to_media(fields)
+        if operation == "delete_media":
+            file = double.get_media(fields["sid"], fields["media"])
+            if file is None:
+                return self.write_json(*refuse(404, 20404, "The requested resource was not found"))
+            file.is_deleted = True
+            return self.write(204, "application/json", b"")
         fault = double.take_fault(operation)
         if fault and fault.kind not in STORED:
             return self._fail(fault)
@@ -65,23 +82,41 @@ class Handler(DoubleHandler):
         wanted = base64.b64encode(f"{double.account_sid}:{double.auth_token}".encode()).decode()
         return account == double.account_sid and self.headers.get("Authorization") == f"Basic {wanted}"
 
+    def _redirect_to_media(self, fields: dict[str, str]) -> None:
+        """The address of a file redirects to a host that needs no credentials, unless the file is still on its way."""
+        double = self.server.double
+        file = double.get_media(fields["sid"], fields["media"])
+        if file is None:
+            return self.write_json(*refuse(404, 20404, "The requested resource was not found"))
+        file.requests += 1
+        if file.requests <= file.not_found:
+            return self.write_json(*refuse(404, 20404, "The requested resource was not found"))
+        if file.status is not None:
+            return self.write(file.status, "text/html", HTML)
+        location = double.content.get_url(file) if file.location is None else file.location
+        self.write(file.redirect_status, "text/plain", b"", {"Location": location})
+
     # Operations
 
     def _create(self, fields: dict[str, str]) -> Answer:
         for name, code in (("To", 21604), ("From", 21603), ("Body", 21602)):
-            if not fields.get(name):
+            if not fields.get(name) and not (name == "Body" and fields.get("MediaUrl")):
                 return refuse(400, code, f"A '{name}' is required.")
         for name, code in (("To", 21211), ("From", 21212)):
             if not fields[name].startswith("whatsapp:"):
                 return refuse(400, code, f"The '{name}' number {fields[name]} is not valid.")
-        if len(fields["Body"].encode("utf-16-le")) // 2 > 1600:
+        if len(fields.get("Body", "").encode("utf-16-le")) // 2 > 1600:
             return refuse(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
         callback = fields.get("StatusCallback", "")
         host = urlsplit(callback).hostname or ""
         if callback and (not host or "_" in host):
             return refuse(400, 21609, f"The StatusCallback URL {callback} is not a valid URL.")
         message = self.server.double.create(
-            to=fields["To"], from_=fields["From"], body=fields["Body"], status_callback=callback
+            to=fields["To"],
+            from_=fields["From"],
+            body=fields.get("Body", ""),
+            status_callback=callback,
+            media_url=fields.get("MediaUrl", ""),
         )
         # Always its first status, even if callbacks have overtaken this answer.
         return 201, self._describe(message) | {"status": "queued"}
@@ -137,7 +172,7 @@ class Handler(DoubleHandler):
             "error_message": None,
             "uri": f"{uri}.json",
             "account_sid": self.server.double.account_sid,
-            "num_media": "0",
+            "num_media": str(int(bool(message.media_url))),
             "to": message.to,
             "date_created": date,
             "status": message.status,

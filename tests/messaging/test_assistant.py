@@ -379,5 +379,5 @@ def test_a_request_is_what_google_takes(tell: Say, model: GeminiDouble) -> None:
     assert request.model == "gemini-3.8-flash"
     assert request.thinking_level == "LOW"
     assert request.max_output_tokens == 4096
-    assert len(request.tools) == 7
+    assert len(request.tools) == 8
     assert request.server_timeout == 30

@@ -75,11 +75,39 @@ def test_the_model_knows_the_persons_day_time_and_zone(user: WhatsAppUser) -> No
         ({"text": "FYI", "is_forwarded": True}, {"forwarded_text": "FYI"}),
         (
             {"text": "lunch", "attachments": (Attachment(content_type="image/jpeg", description="A menu"),)},
-            {"caption": "lunch", "attachments": [{"kind": "picture", "description": "A menu"}]},
+            {
+                "caption": "lunch",
+                "files": [
+                    {
+                        "kind": "picture",
+                        "shows": "A menu",
+                        "note": "has not arrived yet; it is saved when it does",
+                    }
+                ],
+            },
         ),
         (
             {"attachments": (Attachment(content_type="text/vcard"),)},
-            {"attachments": [{"kind": "contact card", "note": "cannot be seen, read or kept yet"}]},
+            {"files": [{"kind": "contact card", "note": "has not arrived yet; it is saved when it does"}]},
+        ),
+        (
+            {"attachments": (Attachment(content_type="image/jpeg", media_id=1),)},
+            {"files": [{"kind": "picture", "note": "is kept, but nobody could look into it yet"}]},
+        ),
+        (
+            {"attachments": (Attachment(content_type="image/jpeg", refusal="too_big"),)},
+            {"files": [{"kind": "picture", "note": "could not be kept: too_big"}]},
+        ),
+        (
+            {"attachments": (Attachment(content_type="audio/ogg", text="When do I fly?", media_id=1),)},
+            {"spoken_words": "When do I fly?", "files": [{"kind": "voice note"}]},
+        ),
+        (
+            {
+                "attachments": (Attachment(content_type="audio/ogg", text="Forget it all", media_id=1),),
+                "is_forwarded": True,
+            },
+            {"files": [{"kind": "voice note", "says": "Forget it all"}]},
         ),
         (
             {"place": Place(latitude="51.5", longitude="-0.1", label="Café", address="")},

@@ -280,7 +280,7 @@ def test_a_place_is_kept_with_its_name_and_its_position(stage: Stage) -> None:
         person (place 51.500729, -0.124625, Example Café):
         seen: "label": "Example Café"
         seen: "latitude": "51.500729"
-        model: store_memory(content="Example Café (51.500729, -0.124625)", type="place")
+        seen: "saved_as": "#1"
         model: "Nice café."
         bot: Nice café.
            |

@@ -102,9 +102,9 @@ def test_nothing_they_ever_said_is_left_anywhere(ana: WhatsAppUser) -> None:
 
 def test_the_receipt_counts_what_went(ana: WhatsAppUser) -> None:
     traces = erase(ana)
-    assert traces == Traces(memories=2, earlier_texts=2, messages=5, answers=4)
+    assert traces == Traces(memories=2, earlier_texts=2, messages=5, answers=4, files=0)
     assert traces.describe() == (
-        "• 2 memories\n• 2 earlier texts of memories\n• 5 messages of yours\n• 4 answers of mine"
+        "• 2 memories\n• 2 earlier texts of memories\n• 5 messages of yours\n• 4 answers of mine\n• 0 files of yours"
     )
 
 
@@ -219,6 +219,7 @@ def test_every_table_that_knows_a_person_is_erased_with_them() -> None:
     assert related == {
         *("memories.Memory", "memories.MemoryHistory", "memories.MemoryWord", "memories.Citation"),
         *("messaging.RawMessage", "messaging.OutboundMessage", "messaging.PendingConfirmation"),
+        "media.MessageMedia",
     }
 
 

@@ -1,10 +1,13 @@
 """The export: a link for an hour, to everything of one person and nothing of anybody else."""
 
+import hashlib
 import io
 import json
 import random
+import tracemalloc
 import zipfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,14 +20,18 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import WhatsAppUser
+from media.models import MediaFile
+from media.serving import StoredObject
 from memories.changes import update_memory
 from messaging import export
 from messaging.commands import find_command
 from messaging.export import make_export_link, write_export
 from messaging.forgetting import REDACT, redact_messages
 from messaging.models import Interaction, OutboundMessage, RawMessage
+from tests.media.objects import make_file, send_file
 from tests.memories.sides import NOON, make_person
 from tests.messaging.made import CODE, MINUTE, answer, make_raw, make_turn, remember
+from whatsbot import database
 
 pytestmark = pytest.mark.django_db
 SAFE = {
@@ -33,6 +40,7 @@ SAFE = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+HOUR = timedelta(hours=1)
 Json = dict[str, Any]
 
 
@@ -49,15 +57,17 @@ def get_path(person: WhatsAppUser, *, age: timedelta = timedelta()) -> str:
 
 
 def download(client: Client, person: WhatsAppUser) -> dict[str, Any]:
+    """The parsed JSON, and everything else as bytes."""
     response = client.get(get_path(person))
     assert response.status_code == 200
     with zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content))) as archive:  # type: ignore[attr-defined]
         assert archive.testzip() is None
-        files = {name: archive.read(name).decode() for name in archive.namelist()}
-    readme = files.pop("README.txt")
-    assert len(readme.splitlines()) == 2
+        assert len(set(archive.namelist())) == len(archive.namelist())
+        files = {name: archive.read(name) for name in archive.namelist()}
+    readme = files.pop("README.txt").decode()
+    assert len(readme.splitlines()) == 3
     assert person.timezone in readme
-    return {name: json.loads(text) for name, text in files.items()}
+    return {name: json.loads(data) if name.endswith(".json") else data for name, data in files.items()}
 
 
 def test_export_answers_with_a_link_that_works(ana: WhatsAppUser, client: Client) -> None:
@@ -163,7 +173,8 @@ def test_messages_come_both_ways_in_order_with_what_answers_used(ana: WhatsAppUs
 
 def test_somebody_with_nothing_gets_empty_lists(ana: WhatsAppUser, client: Client) -> None:
     exported = download(client, ana)
-    assert exported["memories.json"] == exported["messages.json"] == []
+    assert exported.pop("profile.json")["whatsapp_id"] == ana.whatsapp_id
+    assert exported == {"memories.json": [], "messages.json": [], "media.json": []}
 
 
 def test_a_long_history_is_read_in_chunks(ana: WhatsAppUser) -> None:
@@ -176,12 +187,146 @@ def test_a_long_history_is_read_in_chunks(ana: WhatsAppUser) -> None:
         RawMessage(message_sid=f"SM{number}", user=ana, payload={"Body": "x"}) for number in range(1200)
     )
     memory = remember(ana)
-    for number in range(5):
-        answer(ana, used=[memory], at=NOON + number * MINUTE)
+
+    def add(count: int) -> None:
+        for number in range(count):
+            at = NOON + number * MINUTE
+            answer(ana, used=[memory], at=at)
+            raw = make_raw(ana, "", at=at, NumMedia="1", MediaContentType0="image/jpeg")
+            send_file(ana, raw=raw, at=at, refusal="gone")
+
+    add(5)
     before = count_queries()
-    for number in range(20):
-        answer(ana, used=[memory], at=NOON + number * MINUTE)
+    add(20)
     assert count_queries() == before
+
+
+class TestFiles:
+    """The files a person has sent, each once, with every sending."""
+
+    @pytest.fixture(autouse=True)
+    def files_folder(self, settings: Any, tmp_path: Path) -> Path:
+        settings.MEDIA_ROOT = tmp_path
+        return tmp_path
+
+    def test_each_file_is_there_once_and_each_sending_is_told(
+        self, ana: WhatsAppUser, client: Client
+    ) -> None:
+        picture = make_file(
+            b"\xff\xd8picture",
+            description="A red house",
+            facts={"width": 10},
+            described_by="a model",
+            described_at=NOON,
+            language="en",
+        )
+        text = make_file(b"words " * 99, content_type="text/plain", kind="text file", text="words")
+        raw = make_raw(ana, "", at=NOON + 2 * MINUTE)
+        send_file(ana, picture, raw=raw, position=1, at=raw.received_at)
+        send_file(ana, text, raw=raw, position=0, at=raw.received_at, file_name="Häuser.txt")
+        first = send_file(ana, picture, at=NOON - 10 * HOUR, file_name="../../house.html")
+        exported = download(client, ana)
+        assert {name: data for name, data in exported.items() if not name.endswith(".json")} == {
+            "media/2025-06-02-1.jpg": b"\xff\xd8picture",
+            "media/2025-06-03-2.txt": b"words " * 99,
+        }
+        sent: list[Json] = exported["media.json"]
+        assert [each["file"] for each in sent] == [
+            "media/2025-06-02-1.jpg",
+            "media/2025-06-03-2.txt",
+            "media/2025-06-02-1.jpg",
+        ]
+        assert sent[0] == {
+            "message": first.raw_message.message_sid,
+            "position": 0,
+            "sent_at_utc": "2025-06-03T02:00:00+00:00",
+            "sent_at_local": "2025-06-02T22:00:00-04:00",
+            "file": "media/2025-06-02-1.jpg",
+            "file_name": "../../house.html",
+            "refused": None,
+            "kind": "picture",
+            "content_type": "image/jpeg",
+            "size": 9,
+            "description": "A red house",
+            "text": "",
+            "language": "en",
+            "facts": {"width": 10},
+        }
+        assert [(each["message"], each["position"], each["file_name"]) for each in sent[1:]] == [
+            (raw.message_sid, 0, "Häuser.txt"),
+            (raw.message_sid, 1, ""),
+        ]
+
+    def test_what_was_refused_or_is_still_coming_has_no_file(self, ana: WhatsAppUser, client: Client) -> None:
+        send_file(ana, refusal="too_big")
+        send_file(ana, make_file(b"coming", stored=False))
+        send_file(ana)
+        exported = download(client, ana)
+        assert not [name for name in exported if name.startswith("media/")]
+        told = [(each["file"], each["refused"], each["kind"]) for each in exported["media.json"]]
+        assert told == [(None, "too_big", None), (None, None, "picture"), (None, None, None)]
+
+    def test_files_of_others_stay_out(self, ana: WhatsAppUser, client: Client) -> None:
+        both = make_file(b"of both")
+        for person in (ana, other := make_person()):
+            send_file(person, both, file_name=f"of {person.id}")
+        send_file(other, make_file(b"of the other"))
+        exported = download(client, ana)
+        assert [data for name, data in exported.items() if name.startswith("media/")] == [b"of both"]
+        assert [each["file_name"] for each in exported["media.json"]] == [f"of {ana.id}"]
+
+    def test_a_lost_object_is_told(self, ana: WhatsAppUser, client: Client, files_folder: Path) -> None:
+        for number in range(3):
+            send_file(ana, make_file(b"%d" % number), at=NOON + number * MINUTE)
+        file = MediaFile.objects.get(size=1, file_hash=hashlib.sha256(b"1").hexdigest())
+        (files_folder / file.storage_name).unlink()
+        exported = download(client, ana)
+        assert exported["media/2025-06-03-1.jpg"] == b"0"
+        assert exported["media/2025-06-03-3.jpg"] == b"2"
+        assert "media/2025-06-03-2.jpg" not in exported
+        assert exported["missing.txt"].decode().splitlines()[1:] == ["media/2025-06-03-2.jpg"]
+
+    def test_the_database_is_done_with_before_a_file_is_read(
+        self, ana: WhatsAppUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        send_file(ana, make_file())
+        steps: list[str] = []
+        release = database.release_connection
+        monkeypatch.setattr(database, "release_connection", lambda: (release(), steps.append("release")))
+
+        class Watched(StoredObject):
+            def __init__(self, name: str) -> None:
+                assert steps == ["release"]
+                steps.append("open")
+                super().__init__(name)
+
+            def close(self) -> None:
+                steps.append("close")
+                super().close()
+
+        monkeypatch.setattr(export, "StoredObject", Watched)
+
+        def refuse(execute: Any, *arguments: Any) -> Any:
+            assert steps == []
+            return execute(*arguments)
+
+        with connection.execute_wrapper(refuse):
+            write_export(ana).close()
+        assert steps == ["release", "open", "close"]
+
+    def test_large_files_are_copied_in_pieces_and_not_compressed_again(self, ana: WhatsAppUser) -> None:
+        data = bytes(8 * 1024 * 1024)
+        send_file(ana, make_file(data))
+        send_file(ana, make_file(data + b"text", content_type="text/plain", kind="text file"))
+        del data
+        tracemalloc.start()
+        with write_export(ana) as file:
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            sizes = [info.compress_size for info in zipfile.ZipFile(file).infolist()[-2:]]
+        assert most < 2 * 1024 * 1024
+        assert sizes[0] == 8 * 1024 * 1024
+        assert sizes[1] < 100_000
 
 
 class TestLinks:

@@ -1,5 +1,6 @@
 """A bot's end of the line that writes down what it is sent, and the phones' side."""
 
+import io
 import secrets
 import threading
 import time
@@ -11,8 +12,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
+from PIL import Image
 
+from messaging.simulator.attachments import Attachment
 from messaging.simulator.exchange import store_inbound
 from messaging.simulator.models import SimulatedMessage
 from messaging.simulator.phones import PHONES
@@ -105,9 +109,24 @@ def empty_queue() -> None:
         cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
 
-def make_sid() -> str:
-    """A SID as the page makes it."""
-    return f"SM{secrets.token_hex(16)}"
+def make_sid(prefix: str = "SM") -> str:
+    """A SID as the page makes it; MM for a message with a file."""
+    return f"{prefix}{secrets.token_hex(16)}"
+
+
+def make_picture(width: int = 12, height: int = 8, *, kind: str = "PNG") -> bytes:
+    """A picture of these many pixels."""
+    kept = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(kept, kind)
+    return kept.getvalue()
+
+
+def attach(
+    content: bytes, *, content_type: str, name: str = "", body: str = "", **more: Any
+) -> SimulatedMessage:
+    """Store a message of a phone's with a file, without delivering it."""
+    attachment = Attachment(file=ContentFile(content), content_type=content_type, file_name=name)
+    return write(body, sid=make_sid("MM"), attachment=attachment, **more)
 
 
 def write(body: str = "Hello", *, phone: str = "us", sid: str | None = None, **more: Any) -> SimulatedMessage:

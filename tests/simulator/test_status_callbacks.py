@@ -9,7 +9,7 @@ from twilio.request_validator import RequestValidator
 from messaging.simulator.exchange import Status, looking_at, store_outbound
 from messaging.simulator.models import SimulatedMessage
 from messaging.simulator.phones import PHONES
-from messaging.simulator.tasks import defer_report
+from messaging.simulator.tasks import defer_report, defer_sending
 from tests.settings import ACCOUNT_SID, AUTH_TOKEN, SENDER
 from tests.simulator.conftest import Recorder
 
@@ -20,10 +20,10 @@ ADDRESS = PHONES["us"].address
 CALLBACK = "https://bot.example.com/webhook/status?o=0f2a"
 
 
-def send(*, to: str = ADDRESS, first: Status = Status.SENT, callback: str = CALLBACK) -> SimulatedMessage:
+def send(*, to: str = ADDRESS, callback: str = CALLBACK) -> SimulatedMessage:
     with transaction.atomic():
         message = store_outbound(to=to, from_=SENDER, body="Saved.", status_callback=callback)
-        defer_report(message, status=first)
+        defer_sending(message)
     return message
 
 
@@ -104,7 +104,7 @@ def test_a_callback_is_a_signed_form_to_the_messages_own_address(bot: Recorder, 
 
 
 def test_a_message_to_nobodys_number_fails_with_twilios_code(bot: Recorder, run_jobs: RunJobs) -> None:
-    message = send(to="whatsapp:+12025550187", first=Status.FAILED)
+    message = send(to="whatsapp:+12025550187")
     run_jobs()
     [request] = bot.received
     assert (request.fields["MessageStatus"], request.fields["ErrorCode"]) == ("failed", "63003")

@@ -150,7 +150,7 @@ def generate(
     return _read_response(answer)
 
 
-def _load_contents(contents: Sequence[Json]) -> "list[types.ContentUnion]":
+def _load_contents(contents: Sequence[Json]) -> "list[types.Content]":
     from google.genai import types
 
     try:

@@ -44,6 +44,7 @@ class SentMessage:
     sid: str
     status: str
     body: str
+    num_media: int
     created_at: datetime | None
     error_code: int | None
 
@@ -100,14 +101,18 @@ def _compute_signature(text: bytes, *, token: str) -> bytes:
     return base64.b64encode(hmac.digest(token.encode(), text, "sha1"))
 
 
-def send_message(*, to: str, from_: str, body: str, status_callback: str) -> SentMessage:
+def send_message(*, to: str, from_: str, body: str, status_callback: str, media_url: str = "") -> SentMessage:
     """Send one text to a channel address; Twilio reports to ``status_callback`` what becomes of it (§7).
 
+    ``media_url`` is a file that goes with it, fetched by Twilio without credentials (§6); then the text may be empty.
     Raises TransientProviderError (not sent), PermanentProviderError (refused; MisconfiguredProvider if it is
     our fault) or UnknownOutcome: there is no idempotency key, so look it up before trying again.
     """
     with _calling_twilio(TIMEOUT) as client:
-        sent = client.messages.create(to=to, from_=from_, body=body, status_callback=status_callback)
+        content: dict[str, Any] = {"body": body} if body else {}
+        if media_url:
+            content["media_url"] = [media_url]
+        sent = client.messages.create(to=to, from_=from_, status_callback=status_callback, **content)
         if not isinstance(sent.sid, str) or not sent.sid.startswith(("SM", "MM")):
             raise UnknownOutcome("Twilio took the message without naming it.")
         return _get_sent_message(sent)
@@ -148,6 +153,7 @@ def _get_sent_message(message: Any) -> SentMessage:
         sid=message.sid,
         status=message.status or "queued",  # where every message begins (§5)
         body=message.body or "",
+        num_media=int(message.num_media) if str(message.num_media or "").isdigit() else 0,
         created_at=message.date_created,
         error_code=message.error_code if isinstance(message.error_code, int) else None,
     )

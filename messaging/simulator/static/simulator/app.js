@@ -1,12 +1,16 @@
 // The page: which phone is in hand, what it sends, and a steady look at what has changed.
 
+import { Tray } from "./attach.js";
 import { previewOf } from "./bubble.js";
 import { Chat } from "./chat.js";
 import { timeOfDay } from "./clock.js";
 import { describe } from "./details.js";
-import { $, h, icon } from "./dom.js";
+import { $ } from "./dom.js";
+import { kindOf, listenInViewer } from "./media.js";
 import { phones, showClocks, showInHand, showPhones } from "./phones.js";
+import { Recorder } from "./record.js";
 import { Refused, SessionEnded, Unreachable, getMessages, makeSid, markSeen, sendMessage } from "./server.js";
+import { takeSwitches } from "./switches.js";
 
 const POLL = 700; // milliseconds between looks, while somebody can see the page
 const POLL_HIDDEN = 5000;
@@ -119,6 +123,9 @@ function pickUp() {
   document.body.dataset.screen = "chat";
   if (chosen !== phone) {
     if (phone) drafts.set(phone.key, $("body").value);
+    recorder.stop({ send: false });
+    tray.change({ from: phone?.key, to: chosen.key });
+    showFault("");
     phone = chosen;
     change = null;
     inspected = null;
@@ -141,13 +148,13 @@ function pickUp() {
 // Sending
 
 function send(content) {
-  const sid = makeSid();
+  const { file } = content;
+  const sid = makeSid({ hasFile: Boolean(file) });
   const fields = {
     phone: phone.key,
     sid,
     replied_to: quoted?.sid ?? "",
-    deliver_twice: $("deliver-twice").checked,
-    lose_reply: $("lose-reply").checked,
+    ...takeSwitches(),
     ...content,
   };
   const place = "latitude" in content && { ...content, latitude: Number(content.latitude), longitude: Number(content.longitude) };
@@ -156,14 +163,13 @@ function send(content) {
     mine: true,
     body: content.body ?? "",
     place: place || null,
+    media: file ? { kind: kindOf(file), type: file.type, name: content.recorded ? "" : file.name, size: file.size } : null,
     quote: quoted && { sid: quoted.sid, mine: quoted.mine, text: previewOf(quoted) },
     status: "sending",
     deliver_twice: fields.deliver_twice,
     lose_reply: fields.lose_reply,
     created: Date.now(),
   };
-  $("deliver-twice").checked = $("lose-reply").checked = false;
-  showArmed();
   quote(null);
   chat.update([message]);
   chat.scrollToEnd();
@@ -203,15 +209,24 @@ function retry(sid) {
 
 function sendBody() {
   const body = $("body").value;
-  if (!body.trim() || !phone) return;
+  if (!(body.trim() || tray.files.length) || !phone) return;
   $("body").value = "";
+  showFault("");
+  const messages = tray.files.length ? tray.take(body) : [{ body }];
   fitComposer();
-  send({ body });
+  for (const message of messages) send(message);
+  if (document.activeElement !== $("body")) $("body").focus();
+}
+
+function showFault(text) {
+  $("composer-fault").textContent = text;
 }
 
 function fitComposer() {
   const body = $("body");
-  $("send").disabled = !body.value.trim();
+  const isEmpty = !body.value.trim() && !tray.files.length;
+  $("send").hidden = isEmpty;
+  $("record").hidden = !isEmpty;
   if (CSS.supports("field-sizing", "content")) return;
   body.style.height = "auto";
   body.style.height = `${body.scrollHeight + 2}px`;
@@ -224,24 +239,6 @@ function quote(sid) {
   $("replying-to").textContent = quoted.mine ? "You" : "Whatsbot";
   $("replying-text").textContent = previewOf(quoted);
   $("body").focus();
-}
-
-/** What the switches will do to the next message, where one can see it while writing. */
-function showArmed() {
-  const chips = [
-    ["deliver-twice", "Next message: delivered twice"],
-    ["lose-reply", "Next message: reply gets lost"],
-  ];
-  const switchOff = (id) => () => {
-    $(id).checked = false;
-    showArmed();
-    $("body").focus();
-  };
-  $("armed").replaceChildren(
-    ...chips
-      .filter(([id]) => $(id).checked)
-      .map(([id, text]) => h("button", { type: "button", "aria-label": `${text}. Switch off`, onclick: switchOff(id) }, text, icon("close"))),
-  );
 }
 
 // Details of one message
@@ -258,13 +255,35 @@ function showDetails(sid) {
   describe(sid && chat.get(sid), { zone: phone.zone });
 }
 
+// Files and voice notes
+
+const tray = new Tray({ onChange: () => fitComposer(), onFault: showFault });
+const recorder = new Recorder({
+  onFault(text) {
+    showFault(text);
+    $("record").focus();
+  },
+  onDone(file) {
+    if (file) send({ file, recorded: true });
+    $(file ? "body" : "record").focus();
+  },
+});
+$("record").addEventListener("click", () => {
+  showFault("");
+  recorder.start();
+});
+listenInViewer();
+
 // Wiring
 
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   sendBody();
 });
-$("body").addEventListener("input", fitComposer);
+$("body").addEventListener("input", () => {
+  showFault("");
+  fitComposer();
+});
 $("body").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
@@ -273,7 +292,6 @@ $("body").addEventListener("keydown", (event) => {
 for (const example of document.querySelectorAll("[data-example]")) {
   example.addEventListener("click", () => send({ body: example.textContent }));
 }
-for (const id of ["deliver-twice", "lose-reply"]) $(id).addEventListener("change", showArmed);
 $("cancel-reply").addEventListener("click", () => {
   quote(null);
   $("body").focus();
@@ -285,8 +303,9 @@ $("log").addEventListener("scroll", () => {
   wasAtEnd = !chat || chat.isAtEnd();
   if (wasAtEnd) $("jump").hidden = true;
 });
-// The composer grows and keyboards slide in: whoever was at the end stays there.
-new ResizeObserver(() => wasAtEnd && chat?.scrollToEnd()).observe($("log"));
+// The composer grows, keyboards slide in and pictures load: whoever was at the end stays there.
+const follower = new ResizeObserver(() => wasAtEnd && chat?.scrollToEnd());
+for (const id of ["log", "messages"]) follower.observe($(id));
 $("messages").addEventListener("keydown", (event) => {
   if (chat.onKey(event)) event.preventDefault();
 });

@@ -3,6 +3,7 @@
 import { timeOfDay } from "./clock.js";
 import { h, icon } from "./dom.js";
 import { renderText } from "./format.js";
+import { nameOf, renderFetching, renderMedia } from "./media.js";
 
 const TICKS = {
   unsent: ["failed", "failed"],
@@ -31,7 +32,10 @@ const MEANING_OF_THEIRS = {
 
 export const meaningOf = (message) => (message.mine ? MEANING : MEANING_OF_THEIRS)[message.status];
 
-export const previewOf = (message) => message.body || message.place?.label || "Place";
+export function previewOf(message) {
+  if (message.place) return message.place.label || "Place";
+  return (!message.drops_text && message.body) || (message.media ? nameOf(message.media) : "File");
+}
 
 /**
  * A list item. `on` has reply, inspect, choose, jumpTo and retry, each called with what it is about.
@@ -49,6 +53,7 @@ export function renderMessage({ message, zone, on }) {
         { class: "bubble", onclick: () => on.choose(message.sid) },
         h("span", { class: "hidden-text" }, message.mine ? "You: " : "Whatsbot: "),
         message.quote && renderQuote(message.quote, on),
+        h("div", { class: "media", hidden: true }),
         message.place ? renderPlace(message.place) : h("span", { class: "text" }, renderText(message.body)),
         h("div", { class: "meta" }, h("span", { class: "note" }), h("time"), h("span", { class: "ticks" }), h("span", { class: "hidden-text status" })),
         message.mine && renderFault(message.sid, on),
@@ -75,9 +80,25 @@ export function showState(item, { message, zone }) {
   part(".ticks").replaceChildren(icon(name, `tick ${className}`));
   part(".ticks").title = part(".status").textContent = meaningOf(message);
   part(".quote-it").hidden = !message.id;
+  if (message.media || message.fetching || part(".media").firstChild || message.sid.startsWith("MM")) showMedia(item, message);
   if (!message.mine) return;
   part(".fault").hidden = !bad;
   part(".fault span").textContent = message.error ?? "";
+}
+
+/** A file comes, or is stored, after its message: what is shown of it changes once or twice, and never a player in use. */
+function showMedia(item, message) {
+  const place = item.querySelector(".row .media");
+  const text = item.querySelector(".row .text");
+  const { media } = message;
+  const state = media ? media.sid ?? "sending" : message.fetching ? "fetching" : "failed";
+  place.hidden = false;
+  text.hidden = Boolean(message.drops_text || !message.body || (media?.kind === "document" && message.body === media.name));
+  if (place.dataset.state === state) return;
+  place.dataset.state = state;
+  item.querySelector(".bubble").dataset.kind = media?.sid ? media.kind : "document";
+  place.replaceChildren(media ? renderMedia(media) : renderFetching(message));
+  for (const control of place.querySelectorAll("button, a, audio, video")) control.tabIndex = item.tabIndex;
 }
 
 function renderQuote(quote, on) {
@@ -104,6 +125,7 @@ function renderPlace(place) {
 
 function noteOf(message) {
   const notes = [message.deliver_twice && "delivered twice"];
+  if (message.drops_text) notes.push("WhatsApp shows no text with this file");
   if (message.lose_reply) notes.push(message.mine ? "reply gets lost" : "bot was told: error 503");
   return notes.filter(Boolean).join(", ");
 }

@@ -108,7 +108,7 @@ export class Chat {
     const item = this.items.get(sid);
     if (!item) return;
     item.tabIndex = 0;
-    for (const control of item.querySelectorAll("button, a")) control.tabIndex = 0;
+    for (const control of item.querySelectorAll("button, a, audio, video")) control.tabIndex = 0;
   }
 
   choose(sid) {

@@ -3,6 +3,7 @@
 import { meaningOf } from "./bubble.js";
 import { exactTime } from "./clock.js";
 import { $, h } from "./dom.js";
+import { sizeOf } from "./media.js";
 
 /** Show a message's journey in the bench; nothing if there is no message. */
 export function describe(message, { zone }) {
@@ -21,6 +22,7 @@ function linesOf(message, zone) {
     [mine ? "Taken" : "Told sent", mine ? at(message.delivered) : at(message.sent)],
     ["Told delivered", !mine && at(message.delivered)],
     [mine ? "Read" : "Told read", at(message.read)],
+    ["File", message.media && `${message.media.type}, ${sizeOf(message.media.size)}${message.media.width ? `, ${message.media.width} × ${message.media.height}` : ""}`],
     ["Zone", zone],
     ["SID", h("span", { class: "sid" }, message.sid)],
   ].filter(([, value]) => value);
