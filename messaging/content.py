@@ -9,6 +9,7 @@ from media.models import MediaFile
 from messaging.inbound import count_media
 from messaging.models import RawMessage
 
+FIRST_MEDIA = "MediaUrl0"  # the field every payload with files has
 # By the beginning of the media type; the last one takes the rest.
 KINDS = (
     ("image/webp", "sticker"),

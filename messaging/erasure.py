@@ -14,7 +14,7 @@ from accounts.timezones import infer_timezone_from_number
 from media.models import MessageMedia
 from media.storing import remove_links
 from memories.models import Citation, Memory, MemoryHistory, MemoryWord
-from messaging.forgetting import LAST_OF_ALL, strip_payload
+from messaging.forgetting import LAST_OF_ALL, defer_media_deletion, strip_payload
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
 
 FORGET_RECEIPT = "messaging.forget_receipt"
@@ -76,6 +76,7 @@ def erase_person(*, user_id: int, raw_message_id: int) -> Traces:
         body="", payload=strip_payload(confirming.payload), redacted_at=timezone.now()
     )
     Interaction.objects.filter(raw_message_id=raw_message_id).update(transcript=[])
+    defer_media_deletion(RawMessage.objects.filter(user=old))
     _delete_all(old)
     jobs.configure_task(
         FORGET_RECEIPT,

@@ -4,13 +4,14 @@ What a turn that is still running said, and parts of answers that are not sent y
 done with.
 """
 
+import logging
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
@@ -20,9 +21,17 @@ from media.storing import remove_links
 from memories.changes import forget_memory, forgetting
 from memories.models import Citation, Memory
 from messaging.answers import Turn, shorten
+from messaging.content import FIRST_MEDIA, get_media_sources
 from messaging.models import Interaction, OutboundMessage, RawMessage
+from whatsbot import database
+from whatsbot.exceptions import MediaRefused, MisconfiguredProvider, PermanentProviderError
+from whatsbot.integrations import twilio_media
+
+log = logging.getLogger(__name__)
 
 REDACT = "messaging.redact"
+DELETE_MEDIA = "messaging.delete_media"
+MOST_SOURCES = 100  # files deleted by one job
 FORGOTTEN = "[forgotten]"
 # No part of an answer is sent later than this after the message (delivery.FREE_TEXT_WINDOW): nothing waits longer.
 LONGEST_WAIT = timedelta(hours=25)
@@ -95,11 +104,38 @@ def redact(*, raw_message_ids: Collection[int], interaction_ids: Collection[int]
 def redact_messages(raw_message_ids: Iterable[int]) -> None:
     """Blank what these messages say, at once, with their files; what kind of messages they were stays."""
     raw_message_ids = list(raw_message_ids)
+    defer_media_deletion(RawMessage.objects.filter(id__in=raw_message_ids))
     remove_links(MessageMedia.objects.filter(raw_message_id__in=raw_message_ids))
     for raw in RawMessage.objects.filter(id__in=raw_message_ids, redacted_at=None):
         RawMessage.objects.filter(id=raw.id).update(
             body="", payload=strip_payload(raw.payload), redacted_at=timezone.now(), media_pending=False
         )
+
+
+def defer_media_deletion(messages: QuerySet[RawMessage]) -> None:
+    """Have Twilio's copies of the files of these messages deleted; it keeps them until then (contracts §6)."""
+    with_files = messages.filter(payload__has_key=FIRST_MEDIA).order_by("id")
+    sources: list[Any] = []  # pairs
+    for raw in with_files.iterator(chunk_size=MOST_SOURCES):
+        sources += [[raw.message_sid, source.url] for source in get_media_sources(raw)]
+    for start in range(0, len(sources), MOST_SOURCES):
+        batch = sources[start : start + MOST_SOURCES]
+        jobs.configure_task(DELETE_MEDIA, queue="upkeep", priority=LAST_OF_ALL).defer(sources=batch)
+
+
+def delete_media(sources: Iterable[Sequence[str]]) -> None:
+    """Delete files at Twilio's, given as SID of the message and address; those that are gone count as deleted.
+
+    Raises ProviderError when Twilio cannot be asked. What it refuses for good is left to Twilio's own deletion.
+    """
+    database.release_connection()  # no connection is held while Twilio thinks
+    for message_sid, url in sources:
+        try:
+            twilio_media.delete_media(url, message_sid=message_sid)
+        except (MediaRefused, PermanentProviderError) as error:
+            if isinstance(error, MisconfiguredProvider):
+                raise
+            log.warning("a file of message %s stays at Twilio: %s", message_sid, error)
 
 
 def strip_payload(payload: dict[str, Any]) -> dict[str, Any]:

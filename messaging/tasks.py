@@ -1,12 +1,14 @@
 """Jobs: id in, one call. Names and arguments are stored in the queue, so they stay as they are."""
 
 import logging
+import threading
 import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 # A worker that has not been heard of for this long is dead, and its jobs are taken over.
 HEARTBEAT_SECONDS = 3
 STALLED_AFTER_SECONDS = 12
+MEDIA_SLOT_SECONDS = 0.5  # until a file that found too many others at work is looked at again
 
 
 class TryAgain(Exception):
@@ -71,13 +74,29 @@ def process_message(context: JobContext, raw_message_id: int) -> None:
             raise TryAgain(wait)
 
 
+# Files come slowly where a host is slow; half of the threads is always left to those who only write.
+_media_slots = threading.BoundedSemaphore(max(settings.WORKER_CONCURRENCY // 2, 1))
+
+
 @app.task(name=TAKE_MEDIA, queue=MEDIA_QUEUE, pass_context=True, retry=AsAsked())
 def take_media(context: JobContext, raw_message_id: int) -> None:
     """Fetch, keep, describe and remember the files of one message."""
-    with tried_again(context, seconds=(1, 3, 10, 60, 300)):
-        wait = attachments.take_media(raw_message_id)
-        if wait is not None:
-            raise TryAgain(wait)
+    if not _media_slots.acquire(blocking=False):
+        raise TryAgain(MEDIA_SLOT_SECONDS)
+    try:
+        with tried_again(context, seconds=(1, 3, 10, 60, 300)):
+            wait = attachments.take_media(raw_message_id)
+            if wait is not None:
+                raise TryAgain(wait)
+    finally:
+        _media_slots.release()
+
+
+@app.task(name=forgetting.DELETE_MEDIA, queue="upkeep", pass_context=True, retry=AsAsked())
+def delete_media(context: JobContext, sources: list[list[str]]) -> None:
+    """Delete Twilio's copies of forgotten files."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        forgetting.delete_media(sources)
 
 
 @app.task(name=delivery.SEND_MESSAGE, queue="outbox", pass_context=True, retry=AsAsked())

@@ -104,6 +104,7 @@ class TwilioDouble:
         self.requests: list[tuple[str, str]] = []  # method and path with query
         self.closing = threading.Event()
         self.content = ContentHost()
+        self.fail_deletions = 0  # of media: so many are answered with 503
         self._media: dict[str, list[HostedFile]] = defaultdict(list)  # by message SID
         self._account: list[RecordedMessage] = []
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)

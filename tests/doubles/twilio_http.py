@@ -60,6 +60,9 @@ class Handler(DoubleHandler):
             file = double.get_media(fields["sid"], fields["media"])
             if file is None:
                 return self.write_json(*refuse(404, 20404, "The requested resource was not found"))
+            if double.fail_deletions > 0:
+                double.fail_deletions -= 1
+                return self.write(503, "text/html", HTML)
             file.is_deleted = True
             return self.write(204, "application/json", b"")
         fault = double.take_fault(operation)

@@ -15,6 +15,7 @@ from accounts.models import WhatsAppUser
 from media.models import MediaFile, MessageMedia
 from memories.changes import forget_memory
 from memories.models import Memory
+from messaging import tasks
 from messaging.attachments import take_media
 from messaging.delivery import send_message
 from messaging.models import Interaction, OutboundMessage, RawMessage
@@ -371,6 +372,27 @@ class TestTrouble:
         assert twilio_double.media[0].requests == 0
 
 
+def test_files_leave_half_of_the_threads_to_those_who_only_write(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work = []
+
+    def take(raw_message_id: int) -> None:
+        at_work.append(raw_message_id)
+        if len(at_work) < 100:
+            tasks.take_media.func(Context(), raw_message_id + 1)
+
+    class Context:
+        class job:
+            attempts = 0
+
+    monkeypatch.setattr(tasks.attachments, "take_media", take)
+    with pytest.raises(tasks.TryAgain) as later:
+        tasks.take_media.func(Context(), 1)
+    assert len(at_work) == settings.WORKER_CONCURRENCY // 2
+    assert later.value.seconds == tasks.MEDIA_SLOT_SECONDS
+
+
 class TestForgetting:
     """A file goes with the last memory of it."""
 
@@ -383,6 +405,25 @@ class TestForgetting:
         assert not MediaFile.objects.exists()
         assert [path for path in files_folder.rglob("*") if path.is_file()] == []
         assert RawMessage.objects.order_by("id")[0].redacted_at is not None
+
+    def test_twilios_copy_goes_too_also_when_twilio_is_away_at_first(
+        self, send: Callable[..., str], tell: Callable[..., str], twilio_double: TwilioDouble
+    ) -> None:
+        send(picture(), caption="Lunch")
+        forget_memory(user_id=WhatsAppUser.objects.get().id, number=1)
+        twilio_double.fail_deletions = 1
+        tell("Hello")
+        assert twilio_double.media[0].is_deleted
+
+    def test_everything_that_twilio_has_of_a_person_goes_with_them(
+        self, send: Callable[..., str], tell: Callable[..., str], twilio_double: TwilioDouble
+    ) -> None:
+        send(picture(), caption="Lunch")
+        send(picture(size=(32, 32)))
+        send(picture(), From=OTHER, WaId="12025550142")
+        tell("/forget everything")
+        tell("yes")
+        assert [file.is_deleted for file in twilio_double.media] == [True, True, False]
 
     def test_a_file_that_waits_to_be_sent_is_not_sent_once_it_is_forgotten(
         self, send: Callable[..., str], twilio_double: TwilioDouble
