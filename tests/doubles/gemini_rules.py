@@ -33,6 +33,10 @@ PLACE = re.compile(
 )
 LISTING = re.compile(r"(?:list|show)(?: me)? (?:everything|all|my memories).*", re.IGNORECASE | re.DOTALL)
 MEDIA = re.compile(r"\b(?:pictures?|photos?|videos?|voice notes?|documents?|pdfs?|files?)\b", re.IGNORECASE)
+SHOWING = re.compile(
+    r"(?:(?:can you |please )?(?:show|send)(?: me)?|find|where is|what)\b(?:\W*\b(?:the|my|a|an|of|that)\b)*",
+    re.IGNORECASE,
+)
 KINDS = {"image": "picture", "audio": "recording", "video": "video"}
 TYPES = (
     ("event", r"\b(?:birthday|meeting|appointment|wedding|flight|party|on \d|tomorrow|at \d)"),
@@ -81,7 +85,7 @@ def _read_messages(request: ModelRequest) -> list[Json]:
 
 def _wish(request: ModelRequest, message: Json) -> list[Call]:
     """The calls a message leads to, in the first step."""
-    words = str(message.get("own_words", "")).strip()
+    words = _get_words(message)
     if not words:
         kept = _read_strange_words(message)
         return _call(request, "store_memory", content=kept, type="note") if kept else []
@@ -98,18 +102,26 @@ def _wish(request: ModelRequest, message: Json) -> list[Call]:
         return _call(request, "list_memories", **days)
     if QUESTION.fullmatch(words):
         if MEDIA.search(words):
-            return _call(request, "find_media", **days)
+            wanted = SHOWING.sub("", MEDIA.sub("", words)).strip(" ?.!")
+            return _call(request, "find_media", **(days or {"query": wanted}))
         return _call(request, "search_memories", query=words, **days)
     return _call(request, "store_memory", content=words, type=_get_type(words))
 
 
+def _get_words(message: Json) -> str:
+    """What the person has typed or said themselves."""
+    return str(message.get("own_words") or message.get("spoken_words") or "").strip()
+
+
 def _read_strange_words(message: Json) -> str:
     """What is worth keeping of a message without words of the person's own."""
-    place, files = message.get("place") or {}, message.get("attachments") or []
+    place, files = message.get("place") or {}, message.get("files") or []
+    if any("saved_as" in each for each in (place, *files) if isinstance(each, dict)):
+        return ""
     found: Iterable[Any] = (
         *(message.get("forwarded_text"), message.get("caption"), message.get("place_name")),
         *(place.get("label"), place.get("address")),
-        *(file.get("description") for file in files if isinstance(file, dict)),
+        *(file.get("shows") for file in files if isinstance(file, dict)),
     )
     return ", ".join(dict.fromkeys(str(each) for each in found if each))
 
@@ -162,7 +174,7 @@ def _call(request: ModelRequest, name: str, **values: Any) -> list[Call]:
 
 
 def _greet_or_nod(request: ModelRequest) -> str:
-    words = [str(message.get("own_words", "")).strip() for message in _read_messages(request)]
+    words = [_get_words(message) for message in _read_messages(request)]
     if all(GREETING.fullmatch(each) for each in words):
         return "Hello! Tell me what to remember, or ask me what you told me."
     return "I got that."
@@ -173,7 +185,9 @@ def _greet_or_nod(request: ModelRequest) -> str:
 
 def _follow_up(request: ModelRequest, message: Json, response: Json) -> list[Call]:
     """What is done with what was searched for: forgetting or correcting it."""
-    words, best = str(message.get("own_words", "")).strip(), _get_best(response)
+    words, best = _get_words(message), _get_best(response)
+    if files := response.get("files"):
+        return _call(request, "send_media", ids=[files[0]["id"]]) if SHOWING.match(words) else []
     if best is None or PLACE.fullmatch(words):
         return []
     if FORGET.match(words):
@@ -201,8 +215,10 @@ def _describe(answered: tuple[str, Json]) -> str:
         listed = [f"{each['text']} [#{each['number']}]" for each in response.get("memories", [])]
         return "\n".join(listed) or "There is nothing there."
     if name == "find_media":
-        found = [f"{', '.join(each['kinds'])}, {each['sent']}" for each in response.get("media", [])]
+        found = [f"{each['kind']}, {each['sent']}" for each in response.get("files", [])]
         return "\n".join(found) or "You have not sent me any of these."
+    if name == "send_media":
+        return "Here it is."
     if name == "forget_memory":
         return "I have found it."
     if name == "set_timezone":

@@ -121,7 +121,7 @@ def client(double: GeminiDouble) -> Client:
         ),
         (
             ["Which photos did I send yesterday?"],
-            [[{"media": [{"kinds": ["picture"], "sent": "2026-03-17 10:00", "caption": ""}]}]],
+            [[{"files": [{"id": 3, "kind": "picture", "sent": "2026-03-17 10:00"}]}]],
             [[("find_media", {"start_date": "2026-03-17", "end_date": "2026-03-17"})]],
             "picture, 2026-03-17 10:00",
         ),
