@@ -228,7 +228,7 @@ def test_a_place_can_be_shared(open_phone: OpenPhone) -> None:
     expect(sent(page).last.locator(".place")).to_contain_text("Where the bikes are")
     expect(sent(page).last).to_have_attribute("data-status", "read")
     # The answer comes after BURST_SECONDS; unseen, it would count as unread in other tests.
-    expect(page.locator(".message.theirs").last).to_contain_text("Saved the place")
+    expect(page.locator(".message.theirs").last).to_contain_text("Saved as #")
 
 
 def test_times_are_those_of_the_phone_in_hand(open_phone: OpenPhone) -> None:
@@ -256,7 +256,7 @@ def test_messages_that_wait_on_another_phone_are_counted(open_phone: OpenPhone) 
 def test_a_session_that_ended_says_so(open_phone: OpenPhone, faults: list[str]) -> None:
     page = open_phone("us")
     page.context.clear_cookies()
-    expect(page.get_by_role("alert")).to_contain_text("Your session has ended.")
+    expect(page.locator("#banner")).to_contain_text("Your session has ended.")
     expect(page.get_by_role("link", name="Sign in again")).to_have_attribute(
         "href", re.compile("^/admin/login/")
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import WhatsAppUser
+from media.models import MediaFile, MessageMedia
 from memories.models import Citation, Memory, MemoryHistory
 from messaging import recall, turns
 from messaging.answers import Answer
@@ -178,7 +179,15 @@ def test_every_recorded_payload_gets_its_answer_or_rightly_none(
     deliver: Callable[..., Any], run_jobs: Callable[[], int], twilio_double: TwilioDouble
 ) -> None:
     for payload in PAYLOADS:
-        deliver(payload)
+        media = {
+            name: twilio_double.get_media_url(
+                payload["MessageSid"],
+                twilio_double.add_media(payload["MessageSid"], f"file {name}".encode(), "text/plain"),
+            )
+            for name in payload
+            if name.startswith("MediaUrl")
+        }
+        deliver(payload | media)
     run_jobs()
     stop = PAYLOADS[26]
     later = [payload for payload in PAYLOADS[27:] if payload["From"] == stop["From"]]
@@ -189,14 +198,19 @@ def test_every_recorded_payload_gets_its_answer_or_rightly_none(
     assert {message.to for message in twilio_double.messages} == {payload["From"] for payload in PAYLOADS}
     assert OutboundMessage.objects.exclude(status="sent").count() == 0
     assert Interaction.objects.filter(kind="apology").count() == 0
+    assert {file.fetches for file in twilio_double.media} == {1}
+    assert MessageMedia.objects.filter(file__isnull=False).count() == len(twilio_double.media)
+    assert MediaFile.objects.count() == 10  # what the ten files of one message say is different
     place = Memory.objects.get(text__startswith="Example Café")
     assert "51.500729000000, -0.124625000000" in place.text
     assert place.type == "place"
 
 
-def test_a_picture_is_answered_truthfully_and_its_caption_kept(say: Callable[..., str]) -> None:
+def test_a_picture_at_a_strange_address_is_not_fetched_and_its_caption_is_kept(
+    say: Callable[..., str],
+) -> None:
     picture = {"NumMedia": "1", "MediaContentType0": "image/jpeg", "MediaUrl0": "https://api.twilio.com/x"}
-    assert say("", **picture) == "I can't keep pictures, voice notes or files yet. Nothing was saved."
+    assert say("", **picture) == "Picture: I could not fetch it; the fault is ours, not yours."
     assert "I saved the text as #1" in say("This is where I parked", **picture)
     assert Memory.objects.get().text == "This is where I parked"
 

@@ -139,15 +139,14 @@ def generate(
                 automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
                 automatic_continuation=False,
                 max_output_tokens=MOST_OUTPUT_TOKENS,
-                thinking_config=_get_thinking(model),
+                thinking_config=get_thinking(model),
                 http_options=types.HttpOptions(
                     timeout=round(seconds * 1000),
-                    # These names exist nowhere else (§1).
-                    api_version="v1beta" if model.endswith("-latest") else None,
+                    api_version=get_api_version(model),
                 ),
             ),
         )
-    return _read_response(answer)
+    return read_response(answer)
 
 
 def _load_contents(contents: Sequence[Json]) -> "list[types.Content]":
@@ -159,7 +158,12 @@ def _load_contents(contents: Sequence[Json]) -> "list[types.Content]":
         raise PermanentProviderError("A stored content cannot be read any more.") from None
 
 
-def _get_thinking(model: str) -> "types.ThinkingConfig | None":
+def get_api_version(model: str) -> str | None:
+    """The version of the API a model is asked on, if not the usual one: ``-latest`` exists nowhere else (§1)."""
+    return "v1beta" if model.endswith("-latest") else None
+
+
+def get_thinking(model: str) -> "types.ThinkingConfig | None":
     """Little thought: what has to be found is found by tools. Models before 3 do not know the word."""
     from google.genai import types
 
@@ -172,7 +176,8 @@ def _get_thinking(model: str) -> "types.ThinkingConfig | None":
 MALFORMED = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE")
 
 
-def _read_response(answer: "types.GenerateContentResponse") -> ModelResponse:
+def read_response(answer: "types.GenerateContentResponse") -> ModelResponse:
+    """A response in our nouns. Raises TransientProviderError if there is nothing in it at all."""
     usage = answer.usage_metadata
     candidate = answer.candidates[0] if answer.candidates else None
     feedback = answer.prompt_feedback

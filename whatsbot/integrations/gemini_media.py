@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from whatsbot.exceptions import PermanentProviderError, ProviderError, TransientProviderError
-from whatsbot.integrations.gemini import Ending, ModelResponse, _get_thinking, _read_response, clean
+from whatsbot.integrations.gemini import (
+    Ending,
+    ModelResponse,
+    clean,
+    get_api_version,
+    get_thinking,
+    read_response,
+)
 from whatsbot.integrations.gemini_sdk import calling_gemini
 
 if TYPE_CHECKING:
@@ -32,8 +39,9 @@ CALL_SECONDS = 60.0
 UPLOAD_SECONDS = 90.0  # for an upload and what Google makes of it, together
 SILENCE_SECONDS = 30.0  # of an upload in which not a byte moves
 POLL_PAUSES = (1.0, 2.0)  # the first, and every later one
-MOST_INLINE = 14 * 1024 * 1024  # bytes, before base64 (§5)
-# A call holds a file several times over (bytes, base64, JSON); this many at once of those with more than SMALL bytes.
+# Google takes more (§5), but a call holds a file several times over (bytes, base64, JSON): eight files of 14 MB at once
+# cost 500 MB, of 4 MB 120 MB, and uploaded in pieces 33 MB. LARGE_CALLS at once of those with more than SMALL bytes.
+MOST_INLINE = 4 * 1024 * 1024  # bytes, before base64
 LARGE_CALLS = 4
 SMALL = 1024 * 1024
 PIECE = 1024 * 1024  # bytes of an upload in one request: a multiple of 256 kB, says Google
@@ -145,19 +153,20 @@ def _ask(file: Json, *, prompt: str) -> Description:
                 response_json_schema=_SCHEMA,
                 automatic_continuation=False,
                 max_output_tokens=MOST_OUTPUT_TOKENS,
-                thinking_config=_get_thinking(model),
+                thinking_config=get_thinking(model),
                 http_options=_make_options(CALL_SECONDS),
             ),
         )
-    return _read_description(_read_response(answer), model=model)
+    return _read_description(read_response(answer), model=model)
 
 
 def _make_options(seconds: float) -> "types.HttpOptions":
     """For one call only: the SDK writes into what an upload is given."""
     from google.genai import types
 
-    is_alias = settings.GEMINI_MODEL.endswith("-latest")  # which v1 does not know (§1)
-    return types.HttpOptions(timeout=round(seconds * 1000), api_version="v1beta" if is_alias else None)
+    return types.HttpOptions(
+        timeout=round(seconds * 1000), api_version=get_api_version(settings.GEMINI_MODEL)
+    )
 
 
 # The answer
