@@ -19,7 +19,7 @@ from messaging.attachment_replies import keep_places
 from messaging.conversation import get_contents, get_system_instruction
 from messaging.journal import AWAY, Journal
 from messaging.limits import has_spent_tokens, take_tokens_notice
-from messaging.models import Interaction
+from messaging.models import Interaction, RawMessage
 from messaging.wording import guess_language, say_model_away, say_tokens_spent
 from whatsbot import database
 from whatsbot.exceptions import (
@@ -50,7 +50,7 @@ def answer_with_model(turn: Turn, interaction: Interaction, *, is_last_attempt: 
     """
     journal = Journal(interaction)
     keep_places(turn)
-    language = guess_language(turn.own_words or turn.contents[-1].text)
+    language = guess_language(turn.own_words or turn.contents[-1].text or _get_earlier_words(turn))
     if not journal.responses and has_spent_tokens(turn.user.id):
         notice = say_tokens_spent(language=language) if take_tokens_notice(turn.user.id) else ""
         return compose_without_model(turn, journal, note=notice, language=language)
@@ -58,6 +58,12 @@ def answer_with_model(turn: Turn, interaction: Interaction, *, is_last_attempt: 
     if said is None:
         return compose_without_model(turn, journal, note=say_model_away(language=language), language=language)
     return compose_answer(turn, journal, said=said, language=language)
+
+
+def _get_earlier_words(turn: Turn) -> str:
+    """What the person wrote last before a turn without words: a picture alone has no language."""
+    earlier = RawMessage.objects.filter(user_id=turn.user.id).exclude(body="").exclude(body__startswith="/")
+    return earlier.order_by("-received_at").values_list("body", flat=True).first() or ""
 
 
 def converse(turn: Turn, journal: Journal, *, is_last_attempt: bool = False) -> str | None:

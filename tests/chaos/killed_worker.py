@@ -3,7 +3,8 @@
     .venv/bin/python -m tests.chaos.killed_worker [--messages 200] [--users 40] [--kills 5] [--burst 0] [--seed N]
 
 The real web server and the real worker run as processes; Twilio is the double, which takes its time to answer so that
-kills hit sends as well. Prints what was found, and ends with status 1 if anything was lost, doubled or out of order.
+kills hit sends as well. Every fourth message is one of three pictures. Prints what was found, and ends with status 1 if
+anything was lost, doubled or out of order.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.doubles.twilio import Callbacks, TwilioDouble, running_twilio_double
+from tests.media.files import picture
 from tests.processes import Stack, running_stack, twilio_environment, wait_for
 
 DELIVERIES = 3
@@ -29,6 +31,8 @@ AT_ONCE = 50
 SETTLE_SECONDS = 60
 # Twilio's usual time to take a message, and the spread of the pauses between kills.
 TWILIO_SECONDS = 0.15
+EVERY_NTH = 4
+PICTURES = tuple(picture(size=(64, height)) for height in (40, 50, 60))
 KILL_EVERY_SECONDS = (0.6, 2.0)
 
 
@@ -40,6 +44,9 @@ class Report:
     refused_webhooks: int
     raw_messages: int
     memories: int
+    pictures: int
+    files: int
+    objects: int  # in the storage; a picture has two, with its thumbnail
     unanswered: int
     interactions: int
     apologies: int
@@ -56,6 +63,9 @@ class Report:
             self.refused_webhooks == self.doubled_replies == self.users_out_of_order == self.unfinished == 0
             and self.texts_or_numbers_in_logs == self.unanswered == self.apologies == 0
             and self.raw_messages == self.memories == messages
+            and self.pictures == messages // EVERY_NTH
+            and self.files == len(PICTURES)
+            and self.objects == 2 * self.files
             and self.interactions == self.replies
             and (self.interactions < messages if burst else self.interactions == messages)
             and self.settled_seconds <= SETTLE_SECONDS
@@ -74,7 +84,10 @@ def run(*, messages: int, users: int, kills: int, seed: int, burst: float = 0.0)
     try:
         with running_twilio_double(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN) as double:
             _slow_down(double)
-            environment = twilio_environment(double.base_url) | {"BURST_SECONDS": str(burst)}
+            environment = twilio_environment(double.base_url) | {
+                "BURST_SECONDS": str(burst),
+                "TWILIO_MEDIA_HOSTS": double.content.authority,
+            }
             double.callbacks = Callbacks(copies=2, drop=0.3, shuffle=True)
             with running_stack(data_dir=folder, environment=environment) as stack:
                 refused = _deliver_and_kill(
@@ -111,7 +124,10 @@ def _deliver_and_kill(
     for number in range(messages):
         person = f"1202555{number % users:04d}"
         body = f"Note {number}: {secrets.token_hex(8)}"
-        payloads.append(make_payload(body, From=f"whatsapp:+{person}", WaId=person))
+        media = {}
+        if number % EVERY_NTH == EVERY_NTH - 1:
+            media = double.make_media_payload(PICTURES[number // EVERY_NTH % len(PICTURES)], "image/jpeg")
+        payloads.append(make_payload(body, From=f"whatsapp:+{person}", WaId=person, **media))
     deliveries = payloads * DELIVERIES
     chance.shuffle(deliveries)
 
@@ -141,7 +157,7 @@ def _count_unfinished(stack: Stack) -> int:
         SELECT (SELECT count(*) FROM messaging_rawmessage WHERE status = 'received')
              + (SELECT count(*) FROM messaging_outboundmessage WHERE status IN ('pending', 'sending'))
              + (SELECT count(*) FROM procrastinate_jobs
-                WHERE status IN ('todo', 'doing') AND queue_name IN ('messages', 'outbox'))
+                WHERE status IN ('todo', 'doing') AND queue_name IN ('messages', 'media', 'outbox'))
     """)
     return int(row[0])
 
@@ -171,6 +187,12 @@ def _report(stack: Stack, double: TwilioDouble, *, seed: int, refused: int, sett
         refused_webhooks=refused,
         raw_messages=stack.sql("SELECT count(*) FROM messaging_rawmessage")[0][0],
         memories=stack.sql("SELECT count(DISTINCT raw_message_id) FROM memories_memory")[0][0],
+        pictures=stack.sql("SELECT count(*) FROM media_messagemedia WHERE file_id IS NOT NULL")[0][0],
+        files=stack.sql(
+            "SELECT count(*) FROM media_mediafile file WHERE stored_at IS NOT NULL AND forwarded_count + 1 ="
+            " (SELECT count(*) FROM media_messagemedia link WHERE link.file_id = file.id)"
+        )[0][0],
+        objects=sum(path.is_file() for path in (stack.data_dir / "uploads" / "files").rglob("*")),
         unanswered=stack.sql(
             "SELECT count(*) FROM messaging_rawmessage raw LEFT JOIN messaging_interaction turn"
             " ON turn.id = raw.turn_id WHERE raw.status <> 'answered' OR turn.answered_at IS NULL"

@@ -204,6 +204,27 @@ class TestWithAModel:
         assert b"".join(got.streaming_content) == picture()
         assert len(gemini.descriptions) == 1
 
+    def test_what_is_said_of_a_picture_alone_is_in_the_language_of_the_talk(
+        self, send: Callable[..., str], tell: Callable[..., str], gemini: GeminiDouble
+    ) -> None:
+        gemini.play(lambda request: say("👍"))
+        tell("Mañana tengo cita con el dentista a las nueve")
+        assert send(picture()) == "👍\n\nGuardado como #1."
+
+    def test_descriptions_count_towards_what_a_person_may_cost(
+        self, send: Callable[..., str], gemini: GeminiDouble, settings: Any
+    ) -> None:
+        gemini.describe_with(see("Soup"))
+        gemini.play(lambda request: say("Noted."))
+        send(picture())
+        cost = MessageMedia.objects.get().tokens
+        assert cost > 0
+        Interaction.objects.update(input_tokens=0, output_tokens=0)
+        settings.TOKENS_PER_DAY = cost
+        send(picture(size=(32, 32)))
+        assert len(gemini.descriptions) == 1
+        assert "not described" in Memory.objects.order_by("number").last().text  # type: ignore[union-attr]
+
     def test_a_voice_note_is_heard_as_words_of_ones_own(
         self, send: Callable[..., str], gemini: GeminiDouble
     ) -> None:
