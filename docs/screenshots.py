@@ -2,14 +2,17 @@
 
     python docs/screenshots.py http://127.0.0.1:8000 admin PASSWORD
 
-Writes docs/images/simulator.png (a desktop) and docs/images/simulator-phone.png (360 pixels wide). It talks to the bot
-on two of the pretend phones; on a fresh server the pictures come out as in the README.
+Writes simulator.png (a desktop), simulator-phone.png (360 pixels wide) and simulator-media.png (a picture that is sent
+and asked for) into docs/images. It talks to the bot on three of the pretend phones; on a fresh server the pictures come
+out as in the README.
 """
 
 import argparse
 import shutil
+import tempfile
 from pathlib import Path
 
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page, expect, sync_playwright
 
 IMAGES = Path(__file__).resolve().parent / "images"
@@ -58,15 +61,42 @@ def main() -> None:
         page.screenshot(path=IMAGES / "simulator.png")
         page.set_viewport_size({"width": 360, "height": 700})
         page.screenshot(path=IMAGES / "simulator-phone.png")
+        page.set_viewport_size({"width": 1280, "height": 860})
+        page.locator("a[data-phone=fr]").click()
+        page.locator("#log[data-phone=fr]").wait_for()
+        with tempfile.TemporaryDirectory() as folder:
+            page.set_input_files("#files", [draw_receipt(Path(folder))])
+            say(page, "Receipt for the boiler repair", answers=1)
+        say(page, "Where is the receipt for the boiler repair?", answers=2)
+        page.locator(".message.theirs img").last.wait_for()
+        page.screenshot(path=IMAGES / "simulator-media.png")
         browser.close()
 
 
-def say(page: Page, message: str) -> None:
-    """Send a message and wait until its answer has come and been read."""
+def draw_receipt(folder: Path) -> Path:
+    """A small receipt."""
+    paper = Image.new("RGB", (420, 300), "#fdfbf4")
+    pen = ImageDraw.Draw(paper)
+    lines = (
+        "SAMPLE PLUMBING",
+        "1 Sample Street",
+        "",
+        "Boiler, new valve     84.00",
+        "1 h of work           36.00",
+    )
+    for number, line in enumerate((*lines, "", "TOTAL                120.00")):
+        pen.text((30, 30 + 34 * number), line, fill="#333333", font=ImageFont.load_default(size=22))
+    path = folder / "receipt.png"
+    paper.save(path)
+    return path
+
+
+def say(page: Page, message: str, *, answers: int = 1) -> None:
+    """Send a message and wait until so many answers have come and been read."""
     before = page.locator(".message.theirs").count()
     page.locator("#body").fill(message)
     page.locator("#body").press("Enter")
-    expect(page.locator(".message.theirs")).to_have_count(before + 1)
+    expect(page.locator(".message.theirs")).to_have_count(before + answers)
     expect(page.locator(".message").last).to_have_attribute("data-status", "read")
     expect(page.locator(".message.mine").last).to_have_attribute("data-status", "read")
 

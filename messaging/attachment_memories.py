@@ -15,6 +15,7 @@ from messaging.content import Content, read_content
 from messaging.models import RawMessage
 
 Kind = MediaFile.Kind
+NOT_DESCRIBED = "(not described"
 LONGEST_TEXT = 4000  # characters of a file's own words in its memory; the whole is with the file
 PLACE_CALL = "place"
 MAP = "https://www.google.com/maps/search/?api=1&query="  # opens the map of any phone
@@ -98,7 +99,7 @@ def compose_text(file: MediaFile, *, caption: str, file_name: str, zone: ZoneInf
     lines += [file.description] if file.description else []
     lines += [file.text[:LONGEST_TEXT]] if file.text else []
     if not file.description and not file.text:
-        lines.append(f"({'; '.join(['not described', *_describe_facts(file)])})")
+        lines.append(f"{NOT_DESCRIBED}{''.join(f'; {fact}' for fact in _describe_facts(file))})")
     return "\n".join(lines)
 
 

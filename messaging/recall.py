@@ -13,6 +13,7 @@ from memories.store import Outcome, Stored, store_memory
 from memories.time_phrases import find_time_phrase
 from messaging import wording
 from messaging.answers import Answer, Turn, shorten
+from messaging.attachment_memories import NOT_DESCRIBED
 from messaging.attachment_replies import caption_files, report_attachments
 from messaging.content import Content
 from messaging.media_search import get_media_of
@@ -39,6 +40,7 @@ UNREADABLE = "I can't read this kind of message, only text, files and places. No
 NOTHING_SAVED = "You haven't told me anything yet, so there is nothing to find."
 STICKER = "I have kept the sticker."
 MOST_MEDIA = 3  # files sent back with one answer
+LONGEST_FILE = 400  # characters of what a file says, when it is quoted
 
 
 def answer_from_memories(turn: Turn) -> Answer:
@@ -186,6 +188,9 @@ def _recall_days(turn: Turn, days: LocalDays) -> Answer:
 
 def _quote(turn: Turn, hit: Hit) -> str:
     day = format_day(hit.memory.happened_at, zone=turn.zone, now=turn.now)
+    if hit.memory.type == Memory.Type.FILE:
+        known = [line for line in hit.memory.text.splitlines() if not line.startswith(NOT_DESCRIBED)]
+        return f"{day} you sent me: {shorten(' – '.join(known), limit=LONGEST_FILE)}"
     return f'{day} you told me: "{hit.memory.text}"'
 
 

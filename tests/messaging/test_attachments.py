@@ -96,7 +96,7 @@ class TestWithoutAModel:
         assert memory.text == "Picture: Receipt for the boiler repair\n(not described; 64 × 48 pixels)"
         tell("Where is the receipt for the boiler repair?")
         text, file = twilio_double.messages[-2:]
-        assert "Receipt for the boiler repair" in text.body
+        assert text.body == "Today you sent me: Picture: Receipt for the boiler repair"
         assert file.body.startswith("Picture, ")
         assert file.media_url.startswith("https://bot.example.com/media/")
 
