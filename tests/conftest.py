@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import secrets
+import signal
 import socket
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -28,6 +29,12 @@ from whatsbot.integrations import mem0, twilio
 PAYLOADS: list[dict[str, str]] = json.loads(
     (Path(__file__).parent / "data" / "twilio-payloads.json").read_text()
 )
+
+
+def pytest_configure() -> None:
+    """Workers of pytest-xdist ignore SIGINT, and what they start would too: tests of Ctrl-C would wait in vain."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class StrangeAddress(BaseException):

@@ -69,3 +69,12 @@ def test_turns_are_answered_by_the_model_at_both_sizes() -> None:
         assert row["per_second"] > 0
         assert row["cpu_ms_per_message"] > 0
         assert 0.1 <= row["p50_seconds"] <= row["p99_seconds"]
+
+
+@pytest.mark.timeout(300)
+def test_files_are_taken_in_beside_curl() -> None:
+    result = run("media", "--files", "6", "--megabytes", "1", "--concurrency", "3")
+    assert (result["files"], result["concurrency"]) == (6, 3)
+    assert result["mb_per_second"]["worker"] > 0
+    assert result["ratio"] == result["mb_per_second"]["worker"] / result["mb_per_second"]["curl"]
+    assert result["growth_mb"] < 64

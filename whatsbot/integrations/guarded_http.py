@@ -8,7 +8,6 @@ has to come before the deadline: a watchdog cuts the connection, because time-ou
 
 import ipaddress
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -28,6 +27,11 @@ from whatsbot.exceptions import TransientProviderError, WhatsbotError
 CONNECT_SECONDS = 5.0
 SILENT_SECONDS = 20.0  # between two bytes
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+# Of the special registries of IANA, what Python 3.11 takes for public: protocol assignments, 6to4 relays, examples,
+# and the site-local addresses of old.
+SPECIAL = [
+    ipaddress.ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "fec0::/10")
+]
 
 
 class AddressRefused(WhatsbotError):
@@ -60,18 +64,25 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
         if inner:
             return is_public(str(inner))
+    if any(ip in network for network in SPECIAL):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def get_authority(parts: SplitResult) -> str:
-    """``host:port`` of a URL, lower case, the port also where it goes without saying. Raises AddressRefused."""
+def split_url(url: str) -> tuple[SplitResult, str]:
+    """The parts of a URL, and its ``host:port``: lower case, the port also where it goes without saying.
+
+    Only https and http, and nobody's name and password. Raises AddressRefused.
+    """
     try:
-        port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+        parts = urlsplit(url)
+        port = {"https": 443, "http": 80}[parts.scheme] if parts.port is None else parts.port
     except (KeyError, ValueError):
         raise AddressRefused from None
-    if not parts.hostname or parts.username is not None or parts.password is not None:
+    host = (parts.hostname or "").rstrip(".")
+    if not host or not port or parts.username is not None or parts.password is not None:
         raise AddressRefused
-    return f"{parts.hostname.rstrip('.')}:{port}"
+    return parts, f"{host}:{port}"
 
 
 @contextmanager
@@ -89,8 +100,7 @@ def requesting(
     Only https, but for the ``host:port`` in ``may_be_local``: these may be http and private addresses. Raises
     AddressRefused, and TransientProviderError for whatever goes wrong on the way, in the block too.
     """
-    parts = urlsplit(url)
-    authority = get_authority(parts)
+    parts, authority = split_url(url)
     is_local = authority in may_be_local
     if parts.scheme != "https" and not is_local:
         raise AddressRefused
@@ -113,11 +123,9 @@ def requesting(
             )
             with response:
                 yield response
-    except (HTTPError, OSError, ssl.SSLError, ValueError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise  # of the block's own files
+    except (HTTPError, OSError, ValueError) as error:
         # Without the original, whose text has the address in it.
-        raise TransientProviderError(f"The connection failed: {type(error).__name__}.") from None
+        raise TransientProviderError(f"The transfer failed: {type(error).__name__}.") from None
     finally:
         pool.close()
     watch.check()
@@ -129,8 +137,9 @@ class _Watch:
     def __init__(self, deadline: Deadline, *, may_be_private: bool) -> None:
         self._deadline = deadline
         self._may_be_private = may_be_private
-        self._socket: socket.socket | None = None
+        self._line: socket.socket | None = None
         self._is_over = False
+        self._lock = threading.Lock()
         self._timer = threading.Timer(deadline.seconds_left, self._cut)
         self._timer.daemon = True
 
@@ -139,6 +148,9 @@ class _Watch:
 
     def __exit__(self, *error: object) -> None:
         self._timer.cancel()
+        with self._lock:
+            if self._line is not None:
+                self._line.close()
 
     def check(self) -> None:
         """Raise TransientProviderError if it was cut: an end that was made looks like one that came."""
@@ -146,7 +158,11 @@ class _Watch:
             raise TransientProviderError("It took too long.")
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to an address the name has; all of them have to be public. Raises AddressRefused and OSError."""
+        """Connect to an address the name has; all of them have to be public.
+
+        Raises AddressRefused, OSError, and TransientProviderError when the time is over. A look-up itself cannot be cut
+        short: it takes what the system's resolver allows.
+        """
         if not self._may_be_private and _is_private_literal(host):
             raise AddressRefused  # also where this machine could not reach it at all
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -154,24 +170,35 @@ class _Watch:
             raise AddressRefused
         failure = OSError("The name has no address.")
         for family, kind, protocol, _, address in found:
+            self._deadline.check()
             connection = socket.socket(family, kind, protocol)
             try:
                 connection.settimeout(min(CONNECT_SECONDS, self._deadline.seconds_left) or 0.01)
                 connection.connect(address)
+                connection.settimeout(SILENT_SECONDS)
+                self._watch(connection)
             except OSError as error:
                 connection.close()
                 failure = error
                 continue
-            connection.settimeout(SILENT_SECONDS)
-            self._socket = connection
+            except BaseException:
+                connection.close()
+                raise
             return connection
         raise failure
 
+    def _watch(self, connection: socket.socket) -> None:
+        """Keep a handle of our own: TLS takes the descriptor away from ``connection`` and gives it to another object."""
+        with self._lock:
+            self.check()  # it came to its end before there was anything to cut
+            self._line = connection.dup()
+
     def _cut(self) -> None:
-        self._is_over = True
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self._is_over = True
+            if self._line is not None:
+                with suppress(OSError):
+                    self._line.shutdown(socket.SHUT_RDWR)
 
 
 def _is_private_literal(host: str) -> bool:

@@ -9,10 +9,11 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import collapse_rfc2231_value
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urljoin, urlsplit
@@ -28,9 +29,10 @@ from whatsbot.exceptions import (
     PermanentProviderError,
     TransientProviderError,
 )
-from whatsbot.integrations.guarded_http import AddressRefused, Deadline, get_authority, requesting
+from whatsbot.integrations.guarded_http import AddressRefused, Deadline, requesting, split_url
 
 API = "https://api.twilio.com"
+REGIONAL_API = r"api\.(?:[a-z0-9-]+\.){1,2}twilio\.com"  # of an edge and a region, or of a region
 CONTENT_DOMAINS = ("twiliocdn.com", "amazonaws.com")
 MOST_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -65,11 +67,18 @@ def download_media(
     """
     most = settings.MEDIA_MAX_BYTES if max_bytes is None else max_bytes
     end = Deadline(settings.MEDIA_DEADLINE_SECONDS if deadline is None else deadline)
-    try:
-        with _following(url, message_sid=message_sid, deadline=end) as response:
-            return _save(response, directory=directory, max_bytes=most, deadline=end)
-    except AddressRefused:
-        raise MediaRefused("address") from None
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:  # 0600
+        try:
+            with _following(url, message_sid=message_sid, deadline=end) as response:
+                download = _save(response, file, max_bytes=most, deadline=end)
+            file.flush()
+        except BaseException as error:
+            Path(file.name).unlink(missing_ok=True)
+            if isinstance(error, AddressRefused):
+                raise MediaRefused("address") from None
+            raise
+    return download
 
 
 def delete_media(url: str, *, message_sid: str, deadline: float = 10.0) -> None:
@@ -102,13 +111,16 @@ def _following(url: str, *, message_sid: str, deadline: Deadline) -> Iterator[Ba
                 yield response
                 return
             target = response.headers.get("Location", "")
-        url, headers = _check_next(urljoin(url, target)), {}
+            if not target:
+                raise TransientProviderError("A redirect led nowhere.", code=response.status)
+        url, headers = _check_next(url, target=target), {}
     raise AddressRefused
 
 
 def _check_first(url: str, *, message_sid: str) -> None:
     """Only the address at which Twilio keeps the media of this message, letter for letter."""
     bases = {API, settings.TWILIO_API_BASE_URL.rstrip("/") or API}
+    bases |= {f"https://{each}" for each in settings.TWILIO_MEDIA_HOSTS if re.fullmatch(REGIONAL_API, each)}
     account, message = re.escape(settings.TWILIO_ACCOUNT_SID), re.escape(message_sid)
     tail = rf"/2010-04-01/Accounts/{account}/Messages/{message}/Media/{MEDIA_SID}"
     base = next((base for base in bases if url.startswith(f"{base}/")), None)
@@ -116,10 +128,13 @@ def _check_first(url: str, *, message_sid: str) -> None:
         raise AddressRefused
 
 
-def _check_next(url: str) -> str:
-    """A redirect's target, if it is a host of Twilio's content. Raises AddressRefused."""
-    parts = urlsplit(url)
-    authority = get_authority(parts)
+def _check_next(url: str, *, target: str) -> str:
+    """Where a redirect leads, if that is a host of Twilio's content. Raises AddressRefused."""
+    try:
+        url = urljoin(url, target)
+    except ValueError:
+        raise AddressRefused from None
+    parts, authority = split_url(url)
     host, _, port = authority.rpartition(":")
     is_content = port == "443" and any(host.endswith(f".{domain}") for domain in CONTENT_DOMAINS)
     if not (is_content and parts.scheme == "https") and authority not in _get_named():
@@ -129,14 +144,13 @@ def _check_next(url: str) -> str:
 
 def _get_named() -> set[str]:
     """The hosts an operator has named, and the simulator's own, as ``host:port``."""
-    named = {each.lower() if ":" in each else f"{each.lower()}:443" for each in settings.TWILIO_MEDIA_HOSTS}
-    return named | _get_local_api()
+    return {split_url(f"https://{each}")[1] for each in settings.TWILIO_MEDIA_HOSTS} | _get_local_api()
 
 
 def _get_local_api() -> set[str]:
     """The host of ``TWILIO_API_BASE_URL``, if that is this machine."""
-    parts = urlsplit(settings.TWILIO_API_BASE_URL)
-    return {get_authority(parts)} if _is_loopback(parts.hostname or "") else set()
+    url = settings.TWILIO_API_BASE_URL
+    return {split_url(url)[1]} if _is_loopback(urlsplit(url).hostname or "") else set()
 
 
 def _get_local() -> set[str]:
@@ -145,7 +159,10 @@ def _get_local() -> set[str]:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _get_credentials() -> dict[str, str]:
@@ -176,26 +193,18 @@ def _get_retry_after(response: BaseHTTPResponse) -> float | None:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
-def _save(response: BaseHTTPResponse, *, directory: Path, max_bytes: int, deadline: Deadline) -> Download:
+def _save(response: BaseHTTPResponse, file: IO[bytes], *, max_bytes: int, deadline: Deadline) -> Download:
     announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > max_bytes:
+    length = int(announced) if announced.isascii() and announced.isdecimal() else 0
+    if length > max_bytes:
         raise MediaRefused("too_big")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:  # 0600
-        path = Path(file.name)
-        try:
-            sha256, size = _copy(response, file, max_bytes=max_bytes)
-            deadline.check()  # a connection that was cut ends like a file
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    if announced.isdigit() and size < int(announced):
-        path.unlink()
+    sha256, size = _copy(response, file, max_bytes=max_bytes)
+    deadline.check()  # a connection that was cut ends like a file
+    if size < length:
         raise TransientProviderError("The file was cut off.")
     if not size:
-        path.unlink()
         raise MediaRefused("empty")
-    return Download(path=path, sha256=sha256, size=size, file_name=_get_file_name(response))
+    return Download(path=Path(file.name), sha256=sha256, size=size, file_name=_get_file_name(response))
 
 
 def _copy(response: BaseHTTPResponse, file: IO[bytes], *, max_bytes: int) -> tuple[str, int]:
@@ -214,7 +223,13 @@ def _get_file_name(response: BaseHTTPResponse) -> str:
     """What Content-Disposition calls the file (RFC 6266), without folders and what cannot be seen."""
     header = Message()
     header["Content-Disposition"] = response.headers.get("Content-Disposition", "")
-    value = header.get_param("filename", "", "Content-Disposition")
-    text = collapse_rfc2231_value(value) if value else ""
+    fields = header.get_params([], "Content-Disposition")
+    names = [value for field, value in fields if field.lower() == "filename"]
+    try:
+        text = collapse_rfc2231_value(names[-1]) if names else ""  # filename* comes last, and wins
+    except (LookupError, ValueError):
+        return ""  # in a character set that is none
+    with suppress(UnicodeError):
+        text = text.encode("latin-1").decode()  # as it is sent against the RFC: headers are read as Latin-1
     name = PurePosixPath(text.replace("\\", "/")).name
-    return regex.sub(r"\p{C}", "", name)[:LONGEST_NAME].strip(" .")
+    return regex.sub(r"[\p{C}\p{Zl}\p{Zp}]", "", name)[:LONGEST_NAME].strip(" .")
