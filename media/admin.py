@@ -39,7 +39,9 @@ class MediaFileAdmin(ReadOnlyAdmin):
         if not file.thumbnail_name or file.stored_at is None:
             return None
         address = reverse("media-thumbnail", args=[file.id])
-        return format_html('<img src="{}" alt="" loading="lazy" style="max-height: 64px; width: auto">', address)
+        return format_html(
+            '<img src="{}" alt="" loading="lazy" style="max-height: 64px; width: auto">', address
+        )
 
     @admin.display(description="Object")
     def open(self, file: MediaFile) -> str:

@@ -4,6 +4,7 @@ The row comes first and the object has a name nobody had before, so that whateve
 object without a row and no late deletion hits another's object. `is_kept` sees an upload whose end nobody wrote down.
 """
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -166,6 +167,7 @@ def _store_objects(file: MediaFile, content: Content, *, claimant: int) -> None:
 
 def _save(name: str, path: Path) -> None:
     with _OnDisk(path) as opened:
+        os.fsync(opened.fileno())  # the row will say that it is there, also after the power has failed
         default_storage.save(name, opened)
 
 

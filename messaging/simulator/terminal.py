@@ -33,7 +33,9 @@ POLL_SECONDS = 0.2
 QUIET_SECONDS = 1.0
 PROMPT, CONTINUED = "> ", ". "
 # /attach FILE, or /attach "A FILE WITH SPACES", and perhaps a caption after it.
-ATTACH = re.compile(r"""/attach\s+(?:"([^"\n]+)"|'([^'\n]+)'|((?:\\.|[^\s\\])+))(?:\s+(.*))?""", re.DOTALL)
+ATTACH = re.compile(
+    r"""/attach\s+(?:"([^"\n]+)"|'([^'\n]+)'|((?!["'])(?:\\.|[^\s\\])+))(?:\s+(.*))?""", re.DOTALL
+)
 
 
 class ChatFailed(WhatsbotError):

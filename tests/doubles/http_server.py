@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ class DoubleServer(ThreadingHTTPServer, Generic[Double]):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed or gave up is what some tests are about; anything else is printed."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 

@@ -6,11 +6,20 @@ them there gives them away (contracts/twilio-whatsapp.md §6). Files can be brok
 
 import gzip
 import secrets
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
+
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.doubles.http_server import DoubleHandler, DoubleServer
 
@@ -34,16 +43,20 @@ class HostedFile:
     """One file: what is in it, how its address answers, and how often it was asked for.
 
     ``not_found`` is how many requests of its address are answered with 404 first; ``location`` where it redirects to,
-    if not to the content host; ``status`` what the address answers instead of a redirect.
+    if not to the content host; ``status`` what the address answers instead of a redirect, with ``headers``. ``moves``
+    is how often the content host redirects to itself before it serves the file.
     """
 
     content: bytes
     content_type: str
     file_name: str = ""
+    disposition: str = ""  # the whole header, instead of one with the file's name
     not_found: int = 0
     redirect_status: int = 307
     location: str | None = None
     status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    moves: int = 0
     trouble: Trouble = ""
     sid: str = field(default_factory=lambda: f"ME{secrets.token_hex(16)}")
     requests: int = 0  # of its address
@@ -56,6 +69,10 @@ class ContentHandler(DoubleHandler):
 
     server: "DoubleServer[ContentHost]"
 
+    def do_HEAD(self) -> None:
+        """The same without the file."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         """Serve the file, well or badly."""
         host = self.server.double
@@ -67,11 +84,15 @@ class ContentHandler(DoubleHandler):
         file.fetches += 1
         if file.trouble == "gone":
             return self.write(403, "application/xml", b"<Error/>")
-        headers = {}
+        if file.fetches <= file.moves:
+            return self.write(302, "text/plain", b"", {"Location": self.path})
+        headers = {"Content-Disposition": file.disposition} if file.disposition else {}
         if file.file_name:
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file.file_name)}"
         if not file.trouble:
-            return self.write(200, file.content_type, file.content, headers)
+            length = {"Content-Length": str(len(file.content))}
+            content = b"" if self.command == "HEAD" else file.content
+            return self.write(200, file.content_type, content, headers | length)
         self.close_connection = True
         self._serve_badly(file)
 
@@ -111,13 +132,16 @@ class ContentHandler(DoubleHandler):
 
 
 class ContentHost:
-    """The host behind the redirects."""
+    """The host behind the redirects, with https if it has a certificate."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.files: dict[str, HostedFile] = {}
         self.credentials_seen: list[str] = []
         self.closing = threading.Event()
+        self._is_secure = tls is not None
         self._server = DoubleServer(self, ContentHandler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -128,7 +152,7 @@ class ContentHost:
 
     def get_url(self, file: HostedFile) -> str:
         """Where a file lies."""
-        return f"http://{self.authority}/{file.sid}"
+        return f"{'https' if self._is_secure else 'http'}://{self.authority}/{file.sid}"
 
     def close(self) -> None:
         """Stop; AssertionError if anybody ever sent credentials."""
@@ -136,4 +160,59 @@ class ContentHost:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=25)
+        self.check()
+
+    def check(self) -> None:
+        """AssertionError if anybody ever sent credentials."""
         assert not self.credentials_seen, "credentials were sent to the content host"
+
+
+def make_certificate(folder: Path, *, name: str) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of ``name``, signed by itself: the file to trust it by, and what a server needs."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    trusted, whole = folder / f"{name}.crt", folder / f"{name}.pem"
+    trusted.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    whole.write_bytes(secret + trusted.read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(whole)
+    return trusted, context
+
+
+@dataclass(frozen=True)
+class MediaFetch:
+    """One of the two requests Twilio makes for a file that goes out."""
+
+    url: str
+    method: str
+    status: int
+    content_type: str
+    content: bytes
+
+
+def fetch_as_twilio(url: str) -> list[MediaFetch]:
+    """Ask for a file as Twilio does before it sends it: HEAD, then GET, without credentials (§6)."""
+    with requests.Session() as session:
+        session.trust_env = False
+        answers = [session.request(method, url, timeout=20) for method in ("HEAD", "GET")]
+    return [
+        MediaFetch(
+            url,
+            str(answer.request.method),
+            answer.status_code,
+            answer.headers.get("Content-Type", ""),
+            answer.content,
+        )
+        for answer in answers
+    ]

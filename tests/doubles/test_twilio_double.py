@@ -13,8 +13,9 @@ import pytest
 import requests
 from twilio.request_validator import RequestValidator
 
+from tests.doubles.media_hosts import HostedFile
 from tests.doubles.twilio import Callbacks, TwilioDouble
-from tests.settings import AUTH_TOKEN
+from tests.settings import ACCOUNT_SID, AUTH_TOKEN
 
 USER, SENDER = "whatsapp:+12025550123", "whatsapp:+12025550199"
 PUBLIC = "https://bot.example.com"
@@ -178,3 +179,71 @@ def test_faults_are_used_up_in_order(twilio_double: TwilioDouble) -> None:
     assert [answer.status_code for answer in answers] == [503, 503, 429, 201]
     assert answers[2].headers["Retry-After"] == "1"
     assert len(twilio_double.messages) == 1
+
+
+# Files
+
+INBOUND = "MM0123456789abcdef0123456789abcdef"
+
+
+def get(url: str, *, token: str | None = AUTH_TOKEN) -> requests.Response:
+    auth = (ACCOUNT_SID, token) if token else None
+    return requests.get(url, auth=auth, timeout=5, allow_redirects=False)
+
+
+def test_a_file_lies_behind_a_redirect_that_needs_credentials(twilio_double: TwilioDouble) -> None:
+    file = twilio_double.add_media(INBOUND, b"jpeg", "image/jpeg", file_name="résumé.jpg", not_found=2)
+    url = twilio_double.get_media_url(INBOUND, file)
+
+    assert [get(url, token=token).status_code for token in (None, "wrong")] == [401, 401]
+    assert [get(url).status_code for _ in range(2)] == [404, 404]
+    answer = get(url)
+    assert (answer.status_code, file.requests, file.fetches) == (307, 3, 0)
+    answer = get(answer.headers["Location"], token=None)
+    assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (
+        200,
+        b"jpeg",
+        "image/jpeg",
+    )
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''r%C3%A9sum%C3%A9.jpg"
+    assert file.fetches == 1
+    assert get(twilio_double.get_media_url("MM" + "f" * 32, file)).status_code == 404
+
+
+def test_whoever_sends_credentials_to_the_content_host_is_found_out(twilio_double: TwilioDouble) -> None:
+    file = twilio_double.add_media(INBOUND, b"jpeg", "image/jpeg")
+    get(twilio_double.content.get_url(file))
+    with pytest.raises(AssertionError, match="credentials"):
+        twilio_double.content.check()
+    twilio_double.content.credentials_seen.clear()
+
+
+def test_a_deleted_file_is_gone(twilio_double: TwilioDouble) -> None:
+    file = twilio_double.add_media(INBOUND, b"jpeg", "image/jpeg")
+    url = twilio_double.get_media_url(INBOUND, file)
+    deletions = [
+        requests.delete(f"{url}.json", auth=auth, timeout=5).status_code
+        for auth in (None, (ACCOUNT_SID, AUTH_TOKEN), (ACCOUNT_SID, AUTH_TOKEN))
+    ]
+    assert deletions == [401, 204, 404]
+    assert get(url).status_code == 404
+
+
+def test_a_file_that_goes_out_is_fetched_as_twilio_fetches_it(twilio_double: TwilioDouble) -> None:
+    host, file = twilio_double.content, HostedFile(b"%PDF-", "application/pdf")
+    host.files[file.sid] = file
+    create(twilio_double, MediaUrl=host.get_url(file))
+    twilio_double.wait_for_callbacks()
+    assert twilio_double.media_fetches == []
+
+    twilio_double.fetch_media = True
+    answer = create(twilio_double, Body="", MediaUrl=host.get_url(file)).json()
+    create(twilio_double, MediaUrl="http://127.0.0.1:9/nobody")
+    twilio_double.wait_for_callbacks()
+
+    assert (answer["body"], answer["num_media"]) == ("", "1")
+    assert [
+        (fetch.method, fetch.status, fetch.content_type, fetch.content)
+        for fetch in twilio_double.media_fetches
+    ] == [("HEAD", 200, "application/pdf", b""), ("GET", 200, "application/pdf", b"%PDF-")]
+    assert host.credentials_seen == []

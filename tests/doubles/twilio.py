@@ -11,10 +11,11 @@ import secrets
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ import requests
 from twilio.request_validator import RequestValidator
 
 from tests.doubles.http_server import DoubleServer
-from tests.doubles.media_hosts import ContentHost, HostedFile
+from tests.doubles.media_hosts import ContentHost, HostedFile, MediaFetch, fetch_as_twilio
 from tests.doubles.twilio_http import Handler
 
 Operation = Literal["create", "list", "fetch", "typing"]
@@ -104,13 +105,15 @@ class TwilioDouble:
         self.requests: list[tuple[str, str]] = []  # method and path with query
         self.closing = threading.Event()
         self.content = ContentHost()
+        self.fetch_media = False  # of messages that are sent, as soon as they are taken
+        self.media_fetches: list[MediaFetch] = []
         self.fail_deletions = 0  # of media: so many are answered with 503
         self._media: dict[str, list[HostedFile]] = defaultdict(list)  # by message SID
         self._account: list[RecordedMessage] = []
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.RLock()
         self.random = random.Random()
-        self._outbox: queue.Queue[tuple[RecordedMessage, str, int | None] | None] = queue.Queue()
+        self._outbox: queue.Queue[Callable[[], object] | None] = queue.Queue()
         self._server = DoubleServer(self, Handler)
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True),
@@ -185,10 +188,10 @@ class TwilioDouble:
     def queue_callbacks(self, message: RecordedMessage, plan: Callbacks) -> None:
         """Hand a message's status callbacks to the thread that posts them, as the plan says."""
         for status in self._draw_statuses(plan):
-            self._outbox.put((message, status, plan.error_code))
+            self._outbox.put(partial(self.post_callback, message, status, plan.error_code))
 
     def wait_for_callbacks(self) -> None:
-        """Return when every callback that was queued has been posted."""
+        """Return when every callback that was queued has been posted, and every file fetched."""
         self._outbox.join()
 
     def post_callback(
@@ -252,7 +255,8 @@ class TwilioDouble:
     def _post_callbacks(self) -> None:
         while (item := self._outbox.get()) is not None:
             if not self.closing.is_set():
-                self.post_callback(*item)
+                with suppress(requests.RequestException):
+                    item()
             self._outbox.task_done()
 
     # What the HTTP side calls
@@ -270,6 +274,8 @@ class TwilioDouble:
         message = self.add_message(
             to=to, from_=from_, body=body, status_callback=status_callback, media_url=media_url
         )
+        if self.fetch_media and media_url:
+            self._outbox.put(lambda: self.media_fetches.extend(fetch_as_twilio(media_url)))
         plan = self.callbacks
         if plan and status_callback and plan.before_answer:
             for status in self._draw_statuses(plan):

@@ -95,7 +95,7 @@ class Handler(DoubleHandler):
         if file.requests <= file.not_found:
             return self.write_json(*refuse(404, 20404, "The requested resource was not found"))
         if file.status is not None:
-            return self.write(file.status, "text/html", HTML)
+            return self.write(file.status, "text/html", HTML, file.headers)
         location = double.content.get_url(file) if file.location is None else file.location
         self.write(file.redirect_status, "text/plain", b"", {"Location": location})
 

@@ -1,5 +1,7 @@
 """A person with a browser: the whole bot, from the message typed to the answer read."""
 
+import io
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,9 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import requests
+from mutagen.oggopus import OggOpus
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from messaging.simulator.phones import PHONES
+from tests.simulator.conftest import make_picture
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = (
@@ -22,6 +27,9 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A microphone that beeps, and a person who lets the page use it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 PATIENCE = 20_000  # milliseconds; the first message loads the embedder
 OpenPhone = Callable[..., Page]
@@ -251,6 +259,120 @@ def test_messages_that_wait_on_another_phone_are_counted(open_phone: OpenPhone) 
     expect(page).to_have_title(re.compile(r"^\([1-9]\) "))
     page.locator("a[data-phone=de]").click()
     expect(counter).to_be_hidden()
+
+
+def test_files_are_attached_each_as_a_message_and_a_picture_is_shown_large(open_phone: OpenPhone) -> None:
+    page = open_phone("gb")
+    count = sent(page).count()
+    files: Any = [
+        {"name": "garden.png", "mimeType": "image/png", "buffer": make_picture(600, 400)},
+        {"name": "lease.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"},
+    ]
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Attach files").click()
+    chooser.value.set_files(files)
+    expect(page.locator("#tray li")).to_have_count(2)
+    expect(page.locator("#tray canvas")).to_have_count(1)
+    page.keyboard.type("The garden in May")
+    page.keyboard.press("Enter")
+    expect(page.locator("#tray")).to_be_hidden()
+    expect(sent(page)).to_have_count(count + 2)
+    picture, document = sent(page).nth(count), sent(page).nth(count + 1)
+    expect(picture.locator(".text")).to_have_text("The garden in May")
+    expect(document.locator("a.card strong")).to_have_text("lease.pdf")
+    expect(document.locator(".text")).to_be_hidden()  # the name stands on the card
+    shown = picture.locator(".picture img")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("(one) => one.decode().then(() => one.naturalWidth)") == 600
+    picture.get_by_role("button", name="Enlarge").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#viewer")).to_contain_text("600 × 400")
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(picture).to_have_attribute("data-status", "read")
+    expect(document).to_have_attribute("data-status", "read")
+
+
+def test_files_are_pasted_or_dropped_and_one_that_is_too_big_is_refused(open_phone: OpenPhone) -> None:
+    page = open_phone("gb")
+    give = """([target, type, field, size]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(size)], "given.png", { type: "image/png" }));
+        const event = new Event(type, { bubbles: true, cancelable: true });
+        event[field] = data;
+        document.getElementById(target).dispatchEvent(event);
+    }"""
+    page.evaluate(give, ["body", "paste", "clipboardData", 9])
+    page.evaluate(give, ["log", "drop", "dataTransfer", 9])
+    expect(page.locator("#tray li")).to_have_count(2)
+    page.evaluate(give, ["log", "drop", "dataTransfer", 64 * 1024 * 1024 + 1])
+    expect(page.locator("#composer-fault")).to_contain_text("at most 67 MB can be sent")
+    page.get_by_role("button", name="Do not send given.png").first.click()
+    expect(page.locator("#tray li")).to_have_count(1)
+    page.get_by_role("button", name="Do not send given.png").click()
+    expect(page.get_by_role("button", name="Record a voice note")).to_be_visible()
+
+
+def test_a_voice_note_is_recorded_and_arrives_as_ogg_opus(open_phone: OpenPhone) -> None:
+    page = open_phone("gb", width=360, height=740)
+    count = sent(page).count()
+    page.get_by_role("button", name="Record a voice note").click()
+    page.get_by_role("button", name="Discard the recording").click()
+    expect(page.get_by_role("button", name="Record a voice note")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("timer")).to_have_text("0:01")
+    assert_fits(page, 360)
+    page.get_by_role("button", name="Send the voice note").press("Enter")
+    expect(sent(page)).to_have_count(count + 1)
+    player = sent(page).last.locator("audio")
+    expect(player).to_be_visible()
+    assert_fits(page, 360)
+    note = OggOpus(io.BytesIO(page.request.get(player.evaluate("(one) => one.src")).body()))
+    assert 0.8 < note.info.length < 10
+    assert note.info.channels == 1
+    decode = """async (one) => {
+        const bytes = await (await fetch(one.src)).arrayBuffer();
+        return (await new OfflineAudioContext(1, 1, 48000).decodeAudioData(bytes)).duration;
+    }"""
+    assert player.evaluate(decode) == pytest.approx(note.info.length, abs=0.05)
+    expect(sent(page).last).to_have_attribute("data-status", "read")
+
+
+def test_a_file_of_the_bots_is_seen_and_an_svg_is_only_offered(
+    open_phone: OpenPhone, running_server: Any
+) -> None:
+    page = open_phone("fr")
+    keys = json.loads((running_server.stack.data_dir / "secrets.json").read_text())
+    account = keys["SIMULATOR_ACCOUNT_SID"]
+
+    def send(path: str, body: str) -> None:
+        answer = requests.post(
+            f"{running_server.base_url}/simulator/twilio/2010-04-01/Accounts/{account}/Messages.json",
+            auth=(account, keys["SIMULATOR_AUTH_TOKEN"]),
+            data={
+                "To": PHONES["fr"].address,
+                "From": "whatsapp:+12025550199",
+                "Body": body,
+                "MediaUrl": f"{running_server.base_url}/static/{path}",
+            },
+            timeout=10,
+        )
+        assert answer.status_code == 201, answer.text
+
+    send("rest_framework/img/grid.png", "From *May*")
+    picture = replies(page).filter(has_text="From May")
+    expect(picture.locator(".picture img")).to_be_visible()
+    assert picture.locator("img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
+    expect(picture).to_have_attribute("data-status", "read")
+    send("whatsbot/icon.svg", "WhatsApp drops this")
+    expect(replies(page).last.locator("a.card strong")).to_have_text("icon.svg")
+    expect(replies(page).last.locator(".note")).to_have_text("WhatsApp shows no text with this file")
+    with page.expect_download() as download:
+        replies(page).last.locator("a.card").click()
+    assert download.value.suggested_filename == "icon.svg"
+    send("nothing-here.png", "")
+    expect(replies(page).last).to_contain_text("Media failed to download")
+    expect(replies(page).last).to_have_attribute("data-status", "failed")
 
 
 def test_a_session_that_ended_says_so(open_phone: OpenPhone, faults: list[str]) -> None:

@@ -61,6 +61,24 @@ def test_a_message_reaches_twilio_as_it_was_given(twilio_double: TwilioDouble) -
     assert sent.created_at == message.date_created.replace(microsecond=0)
 
 
+@pytest.mark.parametrize("body", [BODY, ""])
+def test_a_file_goes_with_a_text_or_alone(twilio_double: TwilioDouble, body: str) -> None:
+    url = "https://bot.example.com/media/lease.pdf?until=1"
+    sent = twilio.send_message(to=USER, from_=SENDER, body=body, status_callback=CALLBACK, media_url=url)
+    send("without")
+
+    message, _ = twilio_double.messages
+    assert (message.body, message.media_url) == (body, url)
+    assert (sent.body, sent.num_media) == (body, 1)
+    assert [(listed.body, listed.num_media) for listed in list_sent()] == [("without", 0), (body, 1)]
+
+
+def test_neither_a_text_nor_a_file_is_refused(twilio_double: TwilioDouble) -> None:
+    with pytest.raises(PermanentProviderError) as raised:
+        send("")
+    assert raised.value.code == 21602
+
+
 @pytest.mark.parametrize("prefix", ["", "/simulator/twilio"])
 def test_a_base_url_may_have_a_path(settings: Any, prefix: str) -> None:
     with running_twilio_double(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, path_prefix=prefix) as double:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.media_hosts import ContentHost, HostedFile
 from tests.doubles.twilio import TwilioDouble
 from tests.settings import ACCOUNT_SID
 from whatsbot.exceptions import (
@@ -15,6 +16,7 @@ from whatsbot.exceptions import (
     MisconfiguredProvider,
     TransientProviderError,
 )
+from whatsbot.integrations import guarded_http
 from whatsbot.integrations.twilio_media import Download, delete_media, download_media
 
 SID = "MM0123456789abcdef0123456789abcdef"
@@ -71,8 +73,11 @@ def test_a_file_that_is_still_on_its_way_is_told_apart(twilio_double: TwilioDoub
 def test_what_twilio_answers_instead_is_told_by_its_kind(
     twilio_double: TwilioDouble, tmp_path: Path, status: int, error: type[Exception]
 ) -> None:
-    with pytest.raises(error):
-        fetch(twilio_double, tmp_path, status=status)
+    with pytest.raises(error) as failed:
+        fetch(twilio_double, tmp_path, status=status, headers={"Retry-After": "7"})
+    if type(failed.value) is TransientProviderError:
+        assert (failed.value.code, failed.value.retry_after) == (status, 7.0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_gone_for_good_is_refused(twilio_double: TwilioDouble, tmp_path: Path) -> None:
@@ -105,6 +110,11 @@ def test_a_file_that_is_gone_for_good_is_refused(twilio_double: TwilioDouble, tm
         lambda url: "http://api.twilio.com" + url[url.index("/2010") :],
         lambda url: "https://media.twiliocdn.com" + url[url.index("/2010") :],
         lambda url: "http://169.254.169.254/latest/meta-data",
+        lambda url: "https://api.dublin.ie1.twilio.com" + url[url.index("/2010") :],
+        lambda url: url.upper(),
+        lambda url: url.replace("/Media/", "//Media/"),
+        lambda url: url.replace("/Messages/", "/./Messages/"),
+        lambda url: url.replace("/ME", "/%4DE"),
         lambda url: "file:///etc/passwd",
         lambda url: "",
     ],
@@ -116,6 +126,35 @@ def test_only_the_address_of_this_very_message_gets_our_credentials(
     with pytest.raises(MediaRefused, match="address"):
         download_media(change(url), message_sid=SID, directory=tmp_path)
     assert twilio_double.requests == []
+
+
+class LookedUp(Exception):
+    """A name was looked up: it was not refused."""
+
+
+@pytest.mark.parametrize("name", ["TWILIO_API_BASE_URL", "TWILIO_MEDIA_HOSTS"])
+@pytest.mark.parametrize("host", ["api.dublin.ie1.twilio.com", "api.ie1.twilio.com"])
+def test_a_region_of_twilios_gets_our_credentials_when_an_operator_names_it(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, host: str
+) -> None:
+    def look_up(asked: str, *args: Any, **kwargs: Any) -> None:
+        raise LookedUp(asked)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    url = f"https://{host}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{SID}/Media/{MEDIA}"
+    with pytest.raises(MediaRefused, match="address"):
+        download_media(url, message_sid=SID, directory=tmp_path)
+    setattr(settings, name, f"https://{host}" if name == "TWILIO_API_BASE_URL" else [host])
+    with pytest.raises(LookedUp, match=host):
+        download_media(url, message_sid=SID, directory=tmp_path)
+
+
+def test_other_hosts_an_operator_names_get_no_credentials(settings: Any, tmp_path: Path) -> None:
+    for host in ("media.example.com", "api.twilio.com.example.com", "api.evil-twilio.com", "127.0.0.1:9"):
+        settings.TWILIO_MEDIA_HOSTS = [host]
+        url = f"https://{host}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{SID}/Media/{MEDIA}"
+        with pytest.raises(MediaRefused, match="address"):
+            download_media(url, message_sid=SID, directory=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +180,11 @@ def test_only_the_address_of_this_very_message_gets_our_credentials(
         "ftp://media.twiliocdn.com/x",
         "gopher://127.0.0.1/x",
         "https://",
+        "https://[::1]/x",
+        "https://[::1/x",
+        "https://[bot]/x",
+        "https://media.twiliocdn.com:0/x",
+        "https://127.0.0.1.nip.io/x",
     ],
 )
 def test_redirects_to_other_places_are_refused_before_anything_is_sent(
@@ -149,6 +193,24 @@ def test_redirects_to_other_places_are_refused_before_anything_is_sent(
     with pytest.raises(MediaRefused, match="address"):
         fetch(twilio_double, tmp_path, location=location)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_port_of_this_machine_is_another_place(twilio_double: TwilioDouble, tmp_path: Path) -> None:
+    other, file = ContentHost(), HostedFile(PICTURE, "image/jpeg")
+    other.files[file.sid] = file
+    with pytest.raises(MediaRefused, match="address"):
+        fetch(twilio_double, tmp_path, location=other.get_url(file))
+    other.close()
+    assert file.fetches == 0
+
+
+def test_a_host_of_the_network_needs_https_also_when_it_is_named(
+    twilio_double: TwilioDouble, settings: Any, tmp_path: Path
+) -> None:
+    settings.TWILIO_MEDIA_HOSTS = ["127.example.com:80", "10.0.0.8:8443"]
+    for location in ("http://127.example.com/x", "http://10.0.0.8:8443/x", "https://10.0.0.8:8443/x"):
+        with pytest.raises(MediaRefused, match="address"):
+            fetch(twilio_double, tmp_path, location=location)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "::ffff:10.0.0.1"])
@@ -192,13 +254,17 @@ def test_content_hosts_are_told_by_their_whole_name(
     assert asked == ["media.twiliocdn.com", "mms.twiliocdn.com", "s3-external-1.amazonaws.com"]
 
 
-def test_redirects_without_end_are_refused(twilio_double: TwilioDouble, tmp_path: Path) -> None:
-    file = twilio_double.add_media(SID, PICTURE, "image/jpeg")
-    url = twilio_double.get_media_url(SID, file)
-    file.location = url
-    with pytest.raises((MediaRefused, TransientProviderError)):
-        download_media(url, message_sid=SID, directory=tmp_path)
-    assert file.requests <= 4
+def test_three_redirects_are_followed_and_no_more(twilio_double: TwilioDouble, tmp_path: Path) -> None:
+    assert fetch(twilio_double, tmp_path, moves=2).size == len(PICTURE)
+    with pytest.raises(MediaRefused, match="address"):
+        fetch(twilio_double, tmp_path, moves=1000)
+    assert [file.fetches for file in twilio_double.media] == [3, 3]
+
+
+def test_a_redirect_to_nowhere_is_tried_again(twilio_double: TwilioDouble, tmp_path: Path) -> None:
+    with pytest.raises(TransientProviderError, match="nowhere"):
+        fetch(twilio_double, tmp_path, location="")
+    assert len(twilio_double.requests) == 1
 
 
 def test_the_second_hop_back_to_twilio_gets_no_credentials_either(
@@ -213,8 +279,9 @@ def test_the_second_hop_back_to_twilio_gets_no_credentials_either(
 def test_a_relative_redirect_stays_where_it_is_and_has_no_credentials(
     twilio_double: TwilioDouble, tmp_path: Path
 ) -> None:
-    with pytest.raises((TransientProviderError, MediaRefused)):
+    with pytest.raises(MediaNotThereYet):
         fetch(twilio_double, tmp_path, location="/somewhere")
+    assert [path for _, path in twilio_double.requests[1:]] == ["/somewhere"]
 
 
 def test_too_many_bytes_are_refused_whatever_the_headers_say(
@@ -251,6 +318,32 @@ def test_a_file_that_did_not_come_whole_is_tried_again(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_comes_without_a_length_or_beyond_it_is_kept_as_far_as_it_was_announced(
+    twilio_double: TwilioDouble, tmp_path: Path
+) -> None:
+    """Nothing tells a connection that ended from one that was cut: what the bytes are decides later."""
+    assert fetch(twilio_double, tmp_path, trouble="cut").path.read_bytes() == PICTURE[: len(PICTURE) // 2]
+    download = fetch(twilio_double, tmp_path, trouble="too_short")
+    assert download.path.read_bytes() == PICTURE[: len(PICTURE) // 10]
+    assert download.sha256 == hashlib.sha256(PICTURE[: len(PICTURE) // 10]).hexdigest()
+
+
+def test_a_deadline_that_passes_with_the_last_byte_leaves_no_file_behind(
+    twilio_double: TwilioDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave = guarded_http._Watch.__exit__
+
+    def leave_late(watch: guarded_http._Watch, *error: object) -> None:
+        if twilio_double.media[0].fetches:
+            watch._cut()
+        leave(watch, *error)
+
+    monkeypatch.setattr(guarded_http._Watch, "__exit__", leave_late)
+    with pytest.raises(TransientProviderError, match="too long"):
+        fetch(twilio_double, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_compressed_bytes_are_kept_as_they_came(twilio_double: TwilioDouble, tmp_path: Path) -> None:
     """Nobody asked for compression, so nothing is expanded: a bomb stays as small as it was."""
     download = fetch(
@@ -275,6 +368,31 @@ def test_file_names_are_only_names(
     assert fetch(twilio_double, tmp_path, file_name=given).file_name == kept
 
 
+@pytest.mark.parametrize(
+    ("disposition", "kept"),
+    [
+        ("", ""),
+        ("attachment", ""),
+        ("inline; filename=lease.pdf", "lease.pdf"),
+        ('attachment; filename="a;b \\"c\\".pdf"', 'a;b "c".pdf'),
+        ("attachment; filename=\"plain.pdf\"; filename*=UTF-8''r%C3%A9sum%C3%A9.pdf", "résumé.pdf"),
+        ("attachment; FILENAME*=utf-8'en'r%C3%A9sum%C3%A9.pdf; filename=plain.pdf", "résumé.pdf"),
+        ("attachment; filename*=iso-8859-1''r%E9sum%E9.pdf", "résumé.pdf"),
+        ('attachment; filename="' + "résumé.pdf".encode().decode("latin-1") + '"', "résumé.pdf"),
+        ("attachment; filename*=UTF-8''r%C3%83%C2%A9.pdf", "rÃ©.pdf"),
+        ("attachment; filename*=UTF-8''a%00b%0Ac%E2%80%A8d.pdf", "abcd.pdf"),
+        ("attachment; filename*=UTF-8''..%2F..%2Fetc%2Fpasswd", "passwd"),
+        ("attachment; filename*=idna''%ff.pdf", ""),
+        ("attachment; filename*=hex''41", "41"),
+        ("attachment; filename*=", ""),
+    ],
+)
+def test_the_name_of_a_file_is_read_as_servers_write_it(
+    twilio_double: TwilioDouble, tmp_path: Path, disposition: str, kept: str
+) -> None:
+    assert fetch(twilio_double, tmp_path, disposition=disposition).file_name == kept
+
+
 def test_twilios_copy_is_deleted_once_and_for_good(twilio_double: TwilioDouble) -> None:
     file = twilio_double.add_media(SID, PICTURE, "image/jpeg")
     url = twilio_double.get_media_url(SID, file)
@@ -283,3 +401,19 @@ def test_twilios_copy_is_deleted_once_and_for_good(twilio_double: TwilioDouble) 
     assert file.is_deleted
     with pytest.raises(MediaRefused):
         delete_media("https://evil.example/x", message_sid=SID)
+    with pytest.raises(MediaRefused):
+        delete_media(url, message_sid="MM" + "f" * 32)
+
+
+def test_a_deletion_that_fails_says_whether_another_try_may_help(
+    twilio_double: TwilioDouble, settings: Any
+) -> None:
+    file = twilio_double.add_media(SID, PICTURE, "image/jpeg")
+    url = twilio_double.get_media_url(SID, file)
+    twilio_double.fail_deletions = 1
+    with pytest.raises(TransientProviderError):
+        delete_media(url, message_sid=SID)
+    settings.TWILIO_AUTH_TOKENS = ["wrong"]
+    with pytest.raises(MisconfiguredProvider):
+        delete_media(url, message_sid=SID)
+    assert not file.is_deleted

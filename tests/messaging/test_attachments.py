@@ -17,8 +17,10 @@ from memories.changes import forget_memory
 from memories.models import Memory
 from messaging import tasks
 from messaging.attachments import take_media
+from messaging.bursts import MEDIA_PAUSE
 from messaging.delivery import send_message
 from messaging.models import Interaction, OutboundMessage, RawMessage
+from messaging.turns import process_message
 from tests.conftest import make_payload
 from tests.doubles.gemini import GeminiDouble, running_gemini_double
 from tests.doubles.gemini_model import ModelRequest, Reply, call, describe_as, say
@@ -346,6 +348,17 @@ class TestTrouble:
         twilio_double.media[0].status = None
         assert take_media(raw.id) is None
         assert Memory.objects.order_by("number").last().text.startswith("Picture: My new bike")  # type: ignore[union-attr]
+
+    def test_an_answer_waits_for_a_dead_job_no_longer_than_a_minute(
+        self, deliver: Callable[..., Any], twilio_double: TwilioDouble
+    ) -> None:
+        deliver(make_payload("My new bike", **twilio_double.make_media_payload(picture(), "image/jpeg")))
+        raw = RawMessage.objects.get()
+        assert process_message(raw.id) == MEDIA_PAUSE
+        assert not Interaction.objects.exists()
+        RawMessage.objects.update(received_at=timezone.now() - timedelta(seconds=61))
+        assert process_message(raw.id) is None
+        assert "it has not reached me yet" in Interaction.objects.get().answer
 
     def test_a_file_that_cannot_be_had_within_a_day_is_given_up(
         self, deliver: Callable[..., Any], twilio_double: TwilioDouble

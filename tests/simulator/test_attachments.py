@@ -74,7 +74,7 @@ def test_a_file_that_is_too_big_is_refused_in_words(admin_client: Client, settin
     "fields", [{"sid": make_sid("SM")}, {"file": ""}, {"phone": "mars"}, {"sid": "ME" + "0" * 32}]
 )
 def test_a_file_needs_a_sid_for_media_and_such_a_sid_needs_a_file(
-    admin_client: Client, fields: dict[str, str]
+    admin_client: Client, fields: dict[str, Any]
 ) -> None:
     assert upload(admin_client, **fields).status_code == 400
     assert not SimulatedMessage.objects.exists()

@@ -234,10 +234,10 @@ def test_a_terminal_gives_a_reply_once_its_file_is_there(files: Files, run_jobs:
     run_jobs()
     shown = [describe_message(message) for message in handset.take_news()]
     url = "https://bot.example.com/simulator/media/"
-    first, second = (SimulatedMedia.objects.get(message=message) for message in (first, second))
+    sids = [SimulatedMedia.objects.get(message=message).sid for message in (first, second)]
     assert shown == [
-        f"From May\n[picture a.png, 30 \u00d7 20, {len(PICTURE)}\xa0bytes: {url}{first.sid}]",
-        f"[document b.pdf, 4\xa0bytes: {url}{second.sid}]",
+        f"From May\n[picture a.png, 30 \u00d7 20, {len(PICTURE)}\xa0bytes: {url}{sids[0]}]",
+        f"[document b.pdf, 4\xa0bytes: {url}{sids[1]}]",
     ]
     assert handset.take_news() == []
 

@@ -225,11 +225,13 @@ def _get_file_name(response: BaseHTTPResponse) -> str:
     header["Content-Disposition"] = response.headers.get("Content-Disposition", "")
     fields = header.get_params([], "Content-Disposition")
     names = [value for field, value in fields if field.lower() == "filename"]
+    value = names[-1] if names else ""  # filename* comes last, and wins
     try:
-        text = collapse_rfc2231_value(names[-1]) if names else ""  # filename* comes last, and wins
+        text = collapse_rfc2231_value(value)
     except (LookupError, ValueError):
         return ""  # in a character set that is none
-    with suppress(UnicodeError):
-        text = text.encode("latin-1").decode()  # as it is sent against the RFC: headers are read as Latin-1
+    if isinstance(value, str):
+        with suppress(UnicodeError):
+            text = text.encode("latin-1").decode()  # against the RFC; headers are read as Latin-1
     name = PurePosixPath(text.replace("\\", "/")).name
     return regex.sub(r"[\p{C}\p{Zl}\p{Zp}]", "", name)[:LONGEST_NAME].strip(" .")
