@@ -62,13 +62,24 @@ def test_a_message_reaches_twilio_as_it_was_given(twilio_double: TwilioDouble) -
 
 
 @pytest.mark.parametrize("body", [BODY, ""])
-def test_a_file_goes_with_a_text_or_alone(twilio_double: TwilioDouble, body: str) -> None:
+def test_a_file_goes_with_a_text_or_alone(
+    twilio_double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    forms: list[str] = []
+    send_request = requests.Session.send
+
+    def keep_and_send(session: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> Any:
+        forms.append(str(request.body))
+        return send_request(session, request, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "send", keep_and_send)
     url = "https://bot.example.com/media/lease.pdf?until=1"
     sent = twilio.send_message(to=USER, from_=SENDER, body=body, status_callback=CALLBACK, media_url=url)
     send("without")
 
     message, _ = twilio_double.messages
     assert (message.body, message.media_url) == (body, url)
+    assert ("Body=" in forms[0]) == bool(body)
     assert (sent.body, sent.num_media) == (body, 1)
     assert [(listed.body, listed.num_media) for listed in list_sent()] == [("without", 0), (body, 1)]
 

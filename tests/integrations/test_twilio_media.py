@@ -1,5 +1,6 @@
 """Files are fetched from Twilio only, whole or not at all, and nobody else ever sees our credentials."""
 
+import errno
 import hashlib
 import socket
 from pathlib import Path
@@ -16,7 +17,7 @@ from whatsbot.exceptions import (
     MisconfiguredProvider,
     TransientProviderError,
 )
-from whatsbot.integrations import guarded_http
+from whatsbot.integrations import guarded_http, twilio_media
 from whatsbot.integrations.twilio_media import Download, delete_media, download_media
 
 SID = "MM0123456789abcdef0123456789abcdef"
@@ -290,6 +291,8 @@ def test_too_many_bytes_are_refused_whatever_the_headers_say(
     for trouble in ("", "endless", "too_long"):
         with pytest.raises(MediaRefused, match="too_big"):
             fetch(twilio_double, tmp_path, max_bytes=len(PICTURE) - 1, trouble=trouble)
+    with pytest.raises(MediaRefused, match="too_big"):  # at once: what would come is less
+        fetch(twilio_double, tmp_path, max_bytes=len(PICTURE), trouble="too_long")
     assert fetch(twilio_double, tmp_path, max_bytes=len(PICTURE)).size == len(PICTURE)
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -326,6 +329,18 @@ def test_what_comes_without_a_length_or_beyond_it_is_kept_as_far_as_it_was_annou
     download = fetch(twilio_double, tmp_path, trouble="too_short")
     assert download.path.read_bytes() == PICTURE[: len(PICTURE) // 10]
     assert download.sha256 == hashlib.sha256(PICTURE[: len(PICTURE) // 10]).hexdigest()
+
+
+def test_a_full_disk_is_an_ordinary_failure_and_leaves_nothing_behind(
+    twilio_double: TwilioDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(twilio_media, "_copy", fail)
+    with pytest.raises(TransientProviderError):
+        fetch(twilio_double, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_deadline_that_passes_with_the_last_byte_leaves_no_file_behind(

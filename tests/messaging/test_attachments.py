@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from django.core.files.storage import default_storage
@@ -16,8 +17,11 @@ from media.models import MediaFile, MessageMedia
 from memories.changes import forget_memory
 from memories.models import Memory
 from messaging import tasks
+from messaging.answers import Turn
+from messaging.attachment_replies import caption_files
 from messaging.attachments import take_media
 from messaging.bursts import MEDIA_PAUSE
+from messaging.content import read_content
 from messaging.delivery import send_message
 from messaging.models import Interaction, OutboundMessage, RawMessage
 from messaging.turns import process_message
@@ -26,6 +30,7 @@ from tests.doubles.gemini import GeminiDouble, running_gemini_double
 from tests.doubles.gemini_model import ModelRequest, Reply, call, describe_as, say
 from tests.doubles.twilio import TwilioDouble
 from tests.media.files import pdf, picture, voice_note
+from tests.settings import SENDER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OTHER = "whatsapp:+12025550142"
@@ -269,6 +274,12 @@ class TestWithAModel:
         )
         tell("Send me that picture")
         assert twilio_double.messages[-1].media_url == ""
+        assert gemini.calls[-1].responses == [("send_media", {"error": ANY})]
+        mine = Turn(
+            user=WhatsAppUser.objects.latest("id"), contents=(read_content(RawMessage.objects.latest("id")),)
+        )
+        assert mine.user.id != theirs.user_id
+        assert caption_files(mine, [theirs.id], language="en") == ([], [])
 
     def test_a_file_the_model_could_not_see_is_described_later(
         self, send: Callable[..., str], gemini: GeminiDouble, settings: Any
@@ -473,12 +484,40 @@ class TestForgetting:
             media=MessageMedia.objects.get(),
             has_media=True,
         )
-        before = len(twilio_double.messages)
+        before = len(twilio_double.requests)
         forget_memory(user_id=part.user_id, number=1)
         send_message(part.id)
         part.refresh_from_db()
         assert (part.media, part.status) == (None, "failed")
-        assert len(twilio_double.messages) == before
+        assert len(twilio_double.requests) == before
+
+
+def test_a_lost_send_of_a_file_is_found_among_files_and_not_among_texts(
+    send: Callable[..., str], twilio_double: TwilioDouble, settings: Any
+) -> None:
+    send(picture(), caption="Lunch")
+    part = OutboundMessage.objects.create(
+        interaction=Interaction.objects.get(),
+        user=WhatsAppUser.objects.get(),
+        part=9,
+        to_address=OTHER,
+        from_address=SENDER,
+        body="Picture",
+        media=MessageMedia.objects.get(),
+        has_media=True,
+        status="sending",
+        attempted_at=timezone.now() - timedelta(minutes=1),
+    )
+    twilio_double.add_message(to=OTHER, from_=SENDER, body="Picture")
+    lost = twilio_double.add_message(
+        to=OTHER, from_=SENDER, body="Picture", media_url="https://bot.example.com/x"
+    )
+    twilio_double.add_message(to=OTHER, from_=SENDER, body="Picture")
+    before = len(twilio_double.messages)
+    send_message(part.id)
+    part.refresh_from_db()
+    assert (part.status, part.twilio_sid) == ("sent", lost.sid)
+    assert len(twilio_double.messages) == before
 
 
 def test_the_file_is_really_there(send: Callable[..., str]) -> None:

@@ -41,5 +41,5 @@ export function showPhones(list, { open }) {
 export function showInHand(phone) {
   for (const other of phones.values()) other.link.setAttribute("aria-current", String(other === phone));
   $("statusbar-zone").textContent = phone.number.startsWith("+") ? phone.number : phone.name;
-  $("body").placeholder = `Message from ${phone.name}`;
+  $("body").placeholder = innerWidth < 720 ? "Message" : `Message from ${phone.name}`; // a narrow one has no room
 }
