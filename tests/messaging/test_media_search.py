@@ -1,10 +1,12 @@
 """Files are found by what they show, by kind and by the days they were sent, and only one's own."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import WhatsAppUser
 from media.models import MediaFile, MessageMedia
@@ -15,14 +17,17 @@ from messaging.media_search import find_media, get_media_of
 from tests.media.objects import make_file, send_file
 from tests.memories.sides import NOON, make_message, make_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
 Kind = MediaFile.Kind
 
 
 @pytest.fixture(autouse=True)
-def files_folder(settings: Any, tmp_path: Path) -> None:
+def files_folder(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.MEDIA_ROOT = tmp_path
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE procrastinate_jobs, mem0_local CASCADE")
 
 
 @pytest.fixture
