@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
@@ -169,3 +171,21 @@ def test_a_newer_python_is_found_behind_an_old_one(project: Path, tmp_path: Path
     (tmp_path / version).symlink_to(sys.executable)
     done = run(project, "echo", "reached", PATH=f"{tmp_path}:/bin:/usr/bin")
     assert done.stdout.endswith("reached\n")
+
+
+def test_what_is_asked_for_with_extras_is_pinned_with_them() -> None:
+    # pip takes the newest release for "name[extra]" where only "name" is pinned, and then misses its hash.
+    locked = "".join((ROOT / name).read_text() for name in REQUIREMENTS)
+    pins = [Requirement(line.rstrip(" \\")) for line in locked.splitlines() if line[:1].isalnum()]
+    pinned = {(pin.name, extra) for pin in pins for extra in pin.extras}
+    asked = {
+        (needed.name, extra)
+        for pin in pins
+        if not pin.marker or pin.marker.evaluate()
+        for line in metadata.requires(pin.name) or []
+        for needed in [Requirement(line)]
+        if not needed.marker or any(needed.marker.evaluate({"extra": each}) for each in (*pin.extras, ""))
+        for extra in needed.extras
+    }
+    assert ("google-auth", "requests") in asked
+    assert asked <= pinned
