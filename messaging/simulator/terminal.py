@@ -4,12 +4,14 @@ import io
 import mimetypes
 import re
 import shutil
+import signal
+import socket
 import sys
 import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from textwrap import indent
 from uuid import uuid4
@@ -31,6 +33,7 @@ from whatsbot.exceptions import WhatsbotError
 POLL_SECONDS = 0.2
 # The parts of a long reply come within a fraction of this; only then is the next message sent.
 QUIET_SECONDS = 1.0
+INTERRUPT_SECONDS = 0.05
 PROMPT, CONTINUED = "> ", ". "
 # /attach FILE, or /attach "A FILE WITH SPACES", and perhaps a caption after it.
 ATTACH = re.compile(
@@ -240,19 +243,49 @@ def talk(handset: Handset) -> None:
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
+    with _hearing_interrupts(over):
+        try:
+            for text in read_messages(screen.read_lines()):
+                try:
+                    handset.send(text)
+                except ChatFailed as error:
+                    screen.show(str(error))
+                except (OperationalError, InterfaceError):
+                    screen.show("Not sent: the database does not answer.")
+        except KeyboardInterrupt:
+            print()
+        finally:
+            over.set()
+            listener.join()
+
+
+@contextmanager
+def _hearing_interrupts(over: threading.Event) -> Iterator[None]:
+    """Lose no Ctrl-C: ``over`` follows each of them.
+
+    CPython's readline looks for signals only when its wait for a key is interrupted (readline_until_enter_or_signal).
+    One that comes while the key before it is being shown would wait for the next key. A signal that does nothing
+    interrupts the wait again.
+    """
+    heard, bell = socket.socketpair()
+    bell.setblocking(False)
+    typing = threading.get_ident()
+
+    def interrupt() -> None:
+        if heard.recv(1):
+            while not over.wait(INTERRUPT_SECONDS):
+                signal.pthread_kill(typing, signal.SIGWINCH)
+
+    waker = threading.Thread(target=interrupt, daemon=True)
+    waker.start()
+    before = signal.set_wakeup_fd(bell.fileno())
     try:
-        for text in read_messages(screen.read_lines()):
-            try:
-                handset.send(text)
-            except ChatFailed as error:
-                screen.show(str(error))
-            except (OperationalError, InterfaceError):
-                screen.show("Not sent: the database does not answer.")
-    except KeyboardInterrupt:
-        print()
+        yield
     finally:
-        over.set()
-        listener.join()
+        signal.set_wakeup_fd(before)
+        bell.close()
+        waker.join()
+        heard.close()
 
 
 class Screen:
