@@ -1,6 +1,7 @@
 """Who is who: people on WhatsApp, staff who sign in, and the API tokens of staff."""
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from knox.models import AbstractAuthToken
@@ -10,13 +11,35 @@ class StaffUser(AbstractUser):  # type: ignore[django-manager-missing]  # knox i
     """A login for the back-office and the API. WhatsApp people never sign in; they are `WhatsAppUser`."""
 
 
+class Scope(models.TextChoices):
+    """What a token of the API may be used for (api/access.py)."""
+
+    READ = "memories:read", "read memories and conversations"
+    WRITE = "memories:write", "store, correct and delete memories"
+    PEOPLE = "people", "read, change, export and erase people"
+    ANALYTICS = "analytics", "read figures without personal texts"
+
+
 class ApiToken(AbstractAuthToken):
-    """A key a program uses for the API, stored as a digest. ``name`` says which program."""
+    """A key a program uses for the API, stored as a digest. ``name`` says which program.
+
+    It may do what its ``scopes`` say, as far as the staff login it belongs to may do it.
+    """
 
     name = models.CharField(max_length=100, blank=True)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope), default=list)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
 
     class Meta:
         db_table_comment = "API tokens; only digests are stored"
+        constraints = (
+            models.CheckConstraint(
+                name="api_token_scopes_known",
+                condition=models.Q(
+                    scopes__contained_by=["memories:read", "memories:write", "people", "analytics"]
+                ),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name or self.token_key
@@ -39,6 +62,12 @@ class WhatsAppUser(models.Model):
     phone_number = models.CharField(max_length=16, unique=True, null=True, blank=True)
     business_scoped_id = models.CharField(max_length=160, unique=True, null=True, blank=True)
     profile_name = models.TextField(blank=True, help_text="Chosen by the person; never an identity.")
+    name = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="Given by staff or a program; goes before theirs.",
+    )
     timezone = models.CharField(max_length=64, default="UTC")
     timezone_source = models.CharField(
         max_length=8,
@@ -75,4 +104,4 @@ class WhatsAppUser(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.profile_name or self.phone_number or self.whatsapp_id
+        return self.name or self.profile_name or self.phone_number or self.whatsapp_id

@@ -10,7 +10,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
 from accounts.models import WhatsAppUser
-from accounts.timezones import infer_timezone_from_number
+from accounts.people import infer_timezone
 from media.models import MessageMedia
 from media.storing import remove_links
 from memories.models import Citation, Memory, MemoryHistory, MemoryWord
@@ -93,12 +93,9 @@ def _replace_row(old: WhatsAppUser) -> WhatsAppUser:
     WhatsAppUser.objects.filter(id=old.id).update(
         whatsapp_id=f"erased:{old.id}", phone_number=None, business_scoped_id=None
     )
-    zone = infer_timezone_from_number(old.whatsapp_id)
-    sources = WhatsAppUser.TimezoneSource
     return WhatsAppUser.objects.create(
         **unique,
-        timezone=zone.zone,
-        timezone_source=sources.INFERRED if zone.certain else sources.GUESSED,
+        **infer_timezone(old.whatsapp_id),
         opted_out_at=old.opted_out_at,
         last_inbound_at=old.last_inbound_at,
     )

@@ -120,6 +120,9 @@ INSTALLED_APPS = [
     "messaging",
     "memories",
     "media",
+    "api",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     *(["messaging.simulator"] if SIMULATOR else []),
 ]
 MIDDLEWARE = [

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, OperationalError
-from django.db.models import Q
 from django.utils import timezone
 from tqdm import tqdm
 
 from accounts.models import WhatsAppUser
+from accounts.people import get_person, make_person
 from accounts.phone_numbers import read_phone_number
-from accounts.timezones import infer_timezone_from_number
 from memories.chat_export_files import read_lines
 from memories.chat_export_layout import ORDERS, Layout, UnreadableExport, infer_layout
 from memories.chat_exports import Entry, LeftOut, place_in_time, read_export
@@ -151,23 +150,12 @@ def _get_person(number: str, *, create: bool) -> WhatsAppUser:
         phone_number = read_phone_number(number)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    address = f"whatsapp:{phone_number}"
-    person = WhatsAppUser.objects.filter(Q(phone_number=phone_number) | Q(whatsapp_id=address)).first()
+    person = get_person(phone_number)
     if person is not None:
         return person
     if not create:
         raise CommandError(f"The bot has never heard from {phone_number}. --create makes this person.")
-    inferred = infer_timezone_from_number(phone_number)
-    sources = WhatsAppUser.TimezoneSource
-    return WhatsAppUser(
-        whatsapp_id=address,
-        phone_number=phone_number,
-        timezone=inferred.zone,
-        timezone_source=sources.INFERRED if inferred.certain else sources.GUESSED,
-        last_inbound_at=datetime.fromtimestamp(
-            0, UTC
-        ),  # they have not written: nothing may be sent to them yet
-    )
+    return make_person(phone_number)
 
 
 def _preview(chat: _Chat, *, user_id: int | None) -> _Preview:
