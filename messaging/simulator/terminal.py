@@ -4,14 +4,12 @@ import io
 import mimetypes
 import re
 import shutil
-import signal
-import socket
 import sys
 import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from textwrap import indent
 from uuid import uuid4
@@ -24,6 +22,7 @@ from django.utils.datastructures import MultiValueDict
 
 from messaging.simulator.attachments import drops_text, infer_message_type, name_media
 from messaging.simulator.exchange import Direction, Status, changing, looking_at, store_inbound
+from messaging.simulator.interrupts import hearing_interrupts
 from messaging.simulator.models import SimulatedMessage
 from messaging.simulator.phones import PHONES, PHONES_BY_ADDRESS, Phone
 from messaging.simulator.tasks import defer_delivery, defer_report
@@ -33,7 +32,6 @@ from whatsbot.exceptions import WhatsbotError
 POLL_SECONDS = 0.2
 # The parts of a long reply come within a fraction of this; only then is the next message sent.
 QUIET_SECONDS = 1.0
-INTERRUPT_SECONDS = 0.05
 PROMPT, CONTINUED = "> ", ". "
 # /attach FILE, or /attach "A FILE WITH SPACES", and perhaps a caption after it.
 ATTACH = re.compile(
@@ -243,7 +241,7 @@ def talk(handset: Handset) -> None:
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    with _hearing_interrupts(over):
+    with hearing_interrupts(over):
         try:
             for text in read_messages(screen.read_lines()):
                 try:
@@ -257,35 +255,6 @@ def talk(handset: Handset) -> None:
         finally:
             over.set()
             listener.join()
-
-
-@contextmanager
-def _hearing_interrupts(over: threading.Event) -> Iterator[None]:
-    """Lose no Ctrl-C: ``over`` follows each of them.
-
-    CPython's readline looks for signals only when its wait for a key is interrupted (readline_until_enter_or_signal).
-    One that comes while the key before it is being shown would wait for the next key. A signal that does nothing
-    interrupts the wait again.
-    """
-    heard, bell = socket.socketpair()
-    bell.setblocking(False)
-    typing = threading.get_ident()
-
-    def interrupt() -> None:
-        if heard.recv(1):
-            while not over.wait(INTERRUPT_SECONDS):
-                signal.pthread_kill(typing, signal.SIGWINCH)
-
-    waker = threading.Thread(target=interrupt, daemon=True)
-    waker.start()
-    before = signal.set_wakeup_fd(bell.fileno())
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        bell.close()
-        waker.join()
-        heard.close()
 
 
 class Screen:

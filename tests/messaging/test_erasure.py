@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import WhatsAppUser
+from api.models import IdempotentRequest
 from memories.changes import update_memory
 from memories.models import Citation, Memory, MemoryHistory, MemoryWord
 from messaging import erasure
@@ -59,6 +61,9 @@ def ana() -> WhatsAppUser:
     )
     answer(person, text=WORD, status="pending")
     PendingConfirmation.objects.create(user=person, kind="everything", asked_in=told)
+    IdempotentRequest.objects.create(
+        user=person, identity=uuid.uuid4(), fingerprint="0f", memory=first, is_done=True
+    )
     return person
 
 
@@ -219,7 +224,7 @@ def test_every_table_that_knows_a_person_is_erased_with_them() -> None:
     assert related == {
         *("memories.Memory", "memories.MemoryHistory", "memories.MemoryWord", "memories.Citation"),
         *("messaging.RawMessage", "messaging.OutboundMessage", "messaging.PendingConfirmation"),
-        "media.MessageMedia",
+        *("media.MessageMedia", "api.IdempotentRequest"),
     }
 
 
