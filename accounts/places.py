@@ -129,13 +129,13 @@ def find_timezone(text: str, *, near: str | None = None, now: datetime) -> str |
     name = " ".join(text.split())
     if not name or len(name) > LONGEST_NAME:
         return None
-    near = _find_canonical(near) if near else None
+    near = get_canonical_zone(near) if near else None
     if offset := OFFSET.fullmatch(name):
         away = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"] or 0))
         return _find_zone_of_offset(away if offset["sign"] == "+" else -away, near=near, now=now)
     return (
         _find_by_abbreviation(name.lower(), near=near, now=now)
-        or _find_canonical(re.sub(r" ?/ ?", "/", name).replace(" ", "_"))
+        or get_canonical_zone(re.sub(r" ?/ ?", "/", name).replace(" ", "_"))
         or _find_place(re.sub(r"(?i)(?<=\w) time(?: ?zone)?$", "", name), near=near)
     )
 
@@ -170,7 +170,7 @@ def _find_zone_of_offset(offset: timedelta, *, near: str | None, now: datetime) 
         [near] if near in showing else [],
         [zone for zone in showing if zone in compatriots],
         [zone for zone in showing if zone.partition("/")[0] == continent],
-        [_find_canonical(f"Etc/GMT{-whole_hours:+.0f}")] if offset and whole_hours.is_integer() else [],
+        [get_canonical_zone(f"Etc/GMT{-whole_hours:+.0f}")] if offset and whole_hours.is_integer() else [],
         [] if offset else ["UTC"],
         [zone for zone in showing if set(seasons[zone]) == {offset}],
         showing,
@@ -193,7 +193,7 @@ def _find_place(name: str, *, near: str | None) -> str | None:
     best = max(
         places, key=lambda each: each.weight * (OWN_COUNTRY if each.country in home else 1), default=None
     )
-    if best is None or not (zone := _find_canonical(best.zone)):
+    if best is None or not (zone := get_canonical_zone(best.zone)):
         return None
     return _name_within(_get_zones_of_country(best.country), zone) or zone  # GeoNames has Hanoi under Bangkok
 
@@ -289,7 +289,7 @@ def _read_cldr_names() -> Iterator[tuple[str, str, bool]]:
                 yield name, code, language == "en"
         for name, named in data["time_zones"].items():
             # CLDR keeps to names such as Asia/Calcutta.
-            if "city" in named and (zone := _find_canonical(name)):
+            if "city" in named and (zone := get_canonical_zone(name)):
                 yield named["city"], zone, False
 
 
@@ -300,7 +300,7 @@ def _read_iana_names() -> Iterator[tuple[str, str, bool]]:
             yield name.rpartition("/")[2], zone, False
 
 
-def _find_canonical(zone: str) -> str | None:
+def get_canonical_zone(zone: str) -> str | None:
     """The present name of an IANA zone, in whatever case it is written; None if there is no such zone."""
     return _load_links().get(zone.lower())
 

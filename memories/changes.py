@@ -4,11 +4,14 @@ The job that deletes an entry is enqueued by a trigger of the database (memories
 deleting goes without it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
@@ -17,6 +20,7 @@ from memories.models import Memory, MemoryHistory
 from memories.store import check_text, get_zone, identify_content, index_words
 
 SYNC_ENTRY = "memories.sync_entry"
+CONTENT = ("text", "happened_at", "event_start", "event_end")
 
 # Sent in the transaction of the change, before it, so that whoever keeps what was said can blank it:
 #   memory            the memory that is about to be forgotten, or whose correction is about to be taken back
@@ -74,6 +78,25 @@ def update_memory(
     memory.corrected_by_id, memory.correction_call = raw_message_id, tool_call
     # Who says the old words again says something else than this memory.
     _save_content(memory, zone=zone, renew_identity=is_known_by_its_words)
+    return memory
+
+
+@transaction.atomic
+def amend_memory(*, user_id: int, number: int, changes: Mapping[str, Any]) -> Memory | None:
+    """Change some fields of one memory of this person: ``text``, times and event as a correction, type and metadata so.
+
+    Returns the memory, or None if the person has no such memory.
+    """
+    memory = Memory.objects.select_for_update().filter(user_id=user_id, number=number).first()
+    if memory is None:
+        return None
+    content = {name: changes.get(name, getattr(memory, name)) for name in CONTENT}
+    if any(getattr(memory, name) != value for name, value in content.items()):
+        content["said_at"] = content.pop("happened_at")
+        update_memory(user_id=user_id, number=number, **content)
+    others = {name: value for name, value in changes.items() if name not in CONTENT}
+    if others:
+        Memory.objects.filter(id=memory.id).update(**others, updated_at=Now())
     return memory
 
 

@@ -102,12 +102,13 @@ def store_memory_direct(
     event_start: datetime | None = None,
     event_end: datetime | None = None,
     key: str | None = None,
+    metadata: dict[str, Any] | None = None,
 ) -> Stored:
     """Remember something that no message said: from the API, the back-office or an import.
 
     ``key`` is the caller's own name for it within the person: a repeat returns the first memory, and nothing is
-    compared by content. Without a key, what is known already is not stored again. Raises ProviderError when Mem0
-    could not store it; then nothing is stored.
+    compared by content. Without a key, what is known already is not stored again. ``metadata`` is the caller's own.
+    Raises ProviderError when Mem0 could not store it; then nothing is stored.
     """
     memory = Memory(
         user_id=user_id,
@@ -117,6 +118,7 @@ def store_memory_direct(
         happened_at=happened_at or timezone.now(),
         event_start=event_start,
         event_end=event_end,
+        metadata=metadata or {},
     )
     known = _identify(memory, key=key)
     stored = known or _add(memory, key=f"direct:{user_id}:{memory.identity}")

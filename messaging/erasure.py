@@ -1,23 +1,30 @@
 """Erasing a person: everything at once, in one transaction, with a receipt that goes a day later."""
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.core.files.storage import default_storage
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
 from accounts.models import WhatsAppUser
 from accounts.people import infer_timezone
-from media.models import MessageMedia
-from media.storing import remove_links
+from media.models import MediaFile, MessageMedia
+from media.storing import remove_links, using_storage
 from memories.models import Citation, Memory, MemoryHistory, MemoryWord
 from messaging.forgetting import LAST_OF_ALL, defer_media_deletion, strip_payload
-from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
+from messaging.models import DeliveryEvent, ErasureReceipt, Interaction, OutboundMessage, RawMessage
+from whatsbot import database
+from whatsbot.integrations import mem0
 
 FORGET_RECEIPT = "messaging.forget_receipt"
+CONFIRM_ERASURE = "messaging.confirm_erasure"
+LONGEST_PAUSE = 3600.0  # seconds
 RECEIPT_KEPT = timedelta(
     hours=25
 )  # WhatsApp takes an answer for 24 hours; until then it may have to be sent again
@@ -55,6 +62,48 @@ def count_traces(*, user_id: int) -> Traces:
         answers=Interaction.objects.filter(raw_message__user_id=user_id, answered_at__isnull=False).count(),
         files=MessageMedia.objects.filter(user_id=user_id, file__isnull=False).count(),
     )
+
+
+@transaction.atomic
+def erase_wholly(*, user_id: int, asked_by: str) -> ErasureReceipt:
+    """Delete this person and all that is kept of them, on behalf of somebody else; nothing is answered in the chat.
+
+    A job finds out when the copies outside the database are gone as well, and notes it on the receipt. Whoever writes
+    again afterwards is new. Raises WhatsAppUser.DoesNotExist.
+    """
+    old = WhatsAppUser.objects.select_for_update().get(id=user_id)
+    traces = count_traces(user_id=user_id)
+    others = MessageMedia.objects.filter(file=OuterRef("pk")).exclude(user=old)
+    alone = MediaFile.objects.filter(~Exists(others), links__user=old).distinct()
+    names = [name for pair in alone.values_list("storage_name", "thumbnail_name") for name in pair if name]
+    defer_media_deletion(RawMessage.objects.filter(user=old))
+    _delete_all(old)
+    receipt = ErasureReceipt.objects.create(
+        user_id=user_id, asked_by=asked_by, erased=asdict(traces), objects_to_delete=names
+    )
+    jobs.configure_task(CONFIRM_ERASURE, queue="upkeep", priority=LAST_OF_ALL).defer(
+        receipt_id=str(receipt.id)
+    )
+    receipt.refresh_from_db()
+    return receipt
+
+
+def confirm_erasure(receipt_id: uuid.UUID) -> float | None:
+    """Note that nothing is left in Mem0 and the file store. Returns the seconds after which to look again, or None.
+
+    Raises ProviderError.
+    """
+    receipt = ErasureReceipt.objects.filter(id=receipt_id, confirmed_at=None).first()
+    if receipt is None:
+        return None
+    database.release_connection()
+    with using_storage():
+        left = [name for name in receipt.objects_to_delete if default_storage.exists(name)]
+    if left or next(iter(mem0.list_entries(user_id=receipt.user_id)), None) is not None:
+        waited = (timezone.now() - receipt.erased_at).total_seconds()
+        return min(max(waited, 1.0), LONGEST_PAUSE)
+    ErasureReceipt.objects.filter(id=receipt_id).update(confirmed_at=Now(), objects_to_delete=[])
+    return None
 
 
 @transaction.atomic

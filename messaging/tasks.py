@@ -124,6 +124,15 @@ def forget_receipt(context: JobContext, raw_message_id: int) -> None:
         erasure.forget_receipt(raw_message_id)
 
 
+@app.task(name=erasure.CONFIRM_ERASURE, queue="upkeep", pass_context=True, retry=AsAsked())
+def confirm_erasure(context: JobContext, receipt_id: str) -> None:
+    """Find out when nothing is left of somebody who was erased."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        wait = erasure.confirm_erasure(uuid.UUID(receipt_id))
+        if wait is not None:
+            raise TryAgain(wait)
+
+
 # No lock on the recovery task: one left behind by a dead worker would keep it from ever running. Seconds stand last.
 @app.periodic(cron="* * * * * */5")
 @app.task(

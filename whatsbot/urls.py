@@ -8,10 +8,9 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from media.serving import serve_file, serve_link, serve_thumbnail
-from memories.api import MemoryList
 from messaging.export import download_export
 from messaging.webhooks import MessageWebhook, StatusWebhook
-from whatsbot.health import is_live, is_ready
+from whatsbot.health import is_live
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/simulator" if settings.SIMULATOR else "/admin/")),
@@ -22,10 +21,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("media/files/<int:file_id>", serve_file, name="media-file"),
     path("media/files/<int:file_id>/thumbnail", serve_thumbnail, name="media-thumbnail"),
     path("media/<str:token>/<str:name>", serve_link),
-    path("memories", MemoryList.as_view()),
     path("health/live", is_live),
-    path("health/ready", is_ready),
     path("admin/", admin.site.urls),
+    path("", include("api.urls")),
 ]
+handler400, handler404, handler500 = (
+    f"api.errors.{name}" for name in ("bad_request", "page_not_found", "server_error")
+)
 if settings.SIMULATOR:
     urlpatterns.append(path("simulator", include("messaging.simulator.urls")))

@@ -72,6 +72,7 @@ class Backend(Protocol):
     def delete_all(self, *, user_id: int) -> None: ...
     def list_entries(self, *, user_id: int) -> Iterator[Entry]: ...
     def list_user_ids(self) -> Iterator[int]: ...
+    def check(self) -> None: ...
     def warm_up(self) -> None: ...
     def close(self) -> None: ...
 
@@ -134,6 +135,11 @@ def list_entries(*, user_id: int) -> Iterator[Entry]:
 def list_user_ids() -> Iterator[int]:
     """Everybody Mem0 has entries of, whether we know them or not."""
     return _backend().list_user_ids()
+
+
+def check() -> None:
+    """Ask the store something small; returns if it answers as it should."""
+    _backend().check()
 
 
 def warm_up() -> None:

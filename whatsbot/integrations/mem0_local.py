@@ -127,6 +127,16 @@ def list_user_ids() -> Iterator[int]:
     yield from (int(user_id) for (user_id,) in rows)
 
 
+def check() -> None:
+    """The table in use and the operator searches are made with, without the SDK: web processes do without it."""
+    collection = embedder.get_embedder().collection
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f'SELECT vector <=> vector FROM "{collection}" LIMIT 1')
+    except DatabaseError as error:
+        raise TransientProviderError("The memory store's table does not answer.") from error
+
+
 def warm_up() -> None:
     """Import the SDK, open its pool, load the model."""
     with _errors():

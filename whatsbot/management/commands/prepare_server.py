@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from knox.models import get_token_model
 
+from accounts.models import Scope
+
 
 class Command(BaseCommand):
     """What script/server runs before web and worker; a release step of production may run it too."""
@@ -21,6 +23,7 @@ class Command(BaseCommand):
         """Say in a line each what was done. The secrets go to a file of DATA_DIR, never to the output."""
         self.stdout.write("Bringing the database up to date")
         call_command("migrate", interactive=False, verbosity=0)
+        call_command("createcachetable", verbosity=0)
         self.stdout.write("Collecting static files")
         call_command("collectstatic", interactive=False, verbosity=0)
         self._create_first_access()
@@ -32,7 +35,7 @@ class Command(BaseCommand):
             return
         password = secrets.token_urlsafe(12)
         staff = users.create_superuser("admin", password=password)
-        _, token = get_token_model().objects.create(user=staff, name="first token")
+        _, token = get_token_model().objects.create(user=staff, name="first token", scopes=[*Scope])
         path = settings.DATA_DIR / "credentials.txt"
         path.unlink(missing_ok=True)  # of a database that is gone
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

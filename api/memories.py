@@ -1,0 +1,251 @@
+"""``/memories``: search, list, store, correct and delete what people have told."""
+
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import IntegrityError, transaction
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import Scope, WhatsAppUser
+from accounts.people import get_person, make_person
+from accounts.phone_numbers import may_exist
+from api import idempotency
+from api.base import NOBODY, ApiView, Given, find_person, read_body, read_query
+from api.errors import InvalidBody
+from api.fields import StrictSerializer
+from api.memory_requests import HistoryQuery, MemoriesQuery, MemoryChanges, NewMemory, check_event
+from api.paging import get_page
+from api.representations import (
+    FoundMemorySerializer,
+    HistorySerializer,
+    MemorySerializer,
+    show_found,
+    show_memory,
+)
+from memories.changes import amend_memory, forget_memory
+from memories.dates import LocalDays, UtcRange, get_next_day
+from memories.models import Memory, MemoryHistory
+from memories.search import ALWAYS, get_memories, search_memories
+from memories.store import Outcome, store_memory_direct
+
+
+class FoundMemories(serializers.Serializer[Any]):
+    """Memories, newest or best first."""
+
+    results = FoundMemorySerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True, help_text="For the next page; null on the last one.")
+    degraded = serializers.BooleanField(help_text="The semantic store was away: only words were looked at.")
+
+
+class History(serializers.Serializer[Any]):
+    """The history of a memory, newest first."""
+
+    results = HistorySerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+def find_memory(memory_id: int) -> Memory:
+    """The memory with this id. Raises NotFound."""
+    memory = Memory.objects.select_related("user", "raw_message").filter(id=memory_id).first()
+    if memory is None:
+        raise NotFound("There is no such memory.")
+    return memory
+
+
+class MemoryCollection(ApiView):
+    """Memories of one person."""
+
+    scopes = {"GET": Scope.READ, "POST": Scope.WRITE}
+
+    @extend_schema(
+        operation_id="memories_search",
+        parameters=[MemoriesQuery],
+        responses=FoundMemories,
+        summary="Search memories, or list the newest",
+    )
+    def get(self, request: Request) -> Response:
+        """With `query` the best come first, and `matched` says why; without it the newest."""
+        given = read_query(request, MemoriesQuery)
+        person = find_person(given)
+        narrowing: dict[str, Any] = {
+            "user_id": person.id,
+            "within": get_range(person, given.get("start_date"), given.get("end_date")),
+            "types": given.get("type", ()),
+            "sources": given.get("source", ()),
+        }
+        if "query" in given:
+            found = search_memories(query=given["query"], limit=given["limit"], **narrowing)
+            for hit in found.hits:
+                hit.memory.user = person
+            return Response(
+                {"results": show_found(found.hits), "next_cursor": None, "degraded": found.degraded}
+            )
+        page = get_page(
+            get_memories(**narrowing).select_related("user", "raw_message"),
+            newest_by="happened_at",
+            cursor=given.get("cursor"),
+            limit=given["limit"],
+        )
+        return Response(
+            {"results": show_found(page.rows), "next_cursor": page.next_cursor, "degraded": False}
+        )
+
+    @extend_schema(
+        operation_id="memories_store",
+        parameters=[
+            OpenApiParameter(
+                idempotency.HEADER,
+                location=OpenApiParameter.HEADER,
+                description="A name of your own for this request: a repeat within 7 days makes nothing new.",
+                type={"type": "string", "minLength": 1, "maxLength": idempotency.MOST_CHARACTERS},
+            )
+        ],
+        request=NewMemory,
+        responses={200: MemorySerializer, 201: MemorySerializer},
+        summary="Store a memory",
+    )
+    def post(self, request: Request) -> Response:
+        """201 with the new memory; 200 with the one that is known already, or was made by the first such request."""
+        key = idempotency.read_key(request)
+        number = read_body(request, NewMemory)["whatsapp_number"]
+        person, is_new = get_person(number), False
+        zone = person and ZoneInfo(person.timezone)
+        given = read_body(request, NewMemory, zone=zone)
+        if person is None:
+            person, is_new = _create_person(number, given), True
+        try:
+            memory, is_made = _store(person, given, key=key)
+        except IntegrityError:
+            raise NotFound(NOBODY) from None  # erased at this moment
+        except BaseException:
+            if is_new:
+                _withdraw(person)
+            raise
+        answer = show_memory(find_memory(memory.id))
+        code = status.HTTP_201_CREATED if is_made else status.HTTP_200_OK
+        return Response(answer, status=code, headers={"Location": f"/memories/{memory.id}"})
+
+
+def get_range(person: WhatsAppUser, first: date | None, last: date | None) -> UtcRange:
+    """The instants of days on the person's calendar, both included; None leaves a side open."""
+    if first is None and last is None:
+        return ALWAYS
+    end = last and get_next_day(last)
+    return LocalDays(start=first, end=end).to_utc(ZoneInfo(person.timezone))
+
+
+def _create_person(number: str, given: Given) -> WhatsAppUser:
+    """Somebody new, if that was asked for. Raises NotFound, InvalidBody."""
+    if not given["create_user"]:
+        raise NotFound(f"{NOBODY} create_user=true makes this person.")
+    if not number.startswith("+") or not may_exist(number):
+        raise InvalidBody({"whatsapp_number": ["No phone can have this number."]})
+    person = make_person(number)
+    fields = {name: getattr(person, name) for name in ("phone_number", "timezone", "timezone_source")}
+    made, _ = WhatsAppUser.objects.get_or_create(
+        whatsapp_id=person.whatsapp_id, defaults=fields | {"last_inbound_at": person.last_inbound_at}
+    )
+    return made
+
+
+@transaction.atomic
+def _withdraw(person: WhatsAppUser) -> None:
+    """Delete somebody just made for a memory that could not be stored, unless something else has come meanwhile."""
+    row = WhatsAppUser.objects.select_for_update().filter(id=person.id).first()
+    if row is not None and not row.memories.exists() and not row.raw_messages.exists():
+        row.delete()
+
+
+def _store(person: WhatsAppUser, given: Given, *, key: str | None) -> tuple[Memory, bool]:
+    """The memory, and whether this request has made it."""
+    fields: dict[str, Any] = {
+        "user_id": person.id,
+        "text": given["memory_text"],
+        "source": Memory.Source.API,
+        "type": given["memory_type"],
+        "metadata": given["metadata"],
+        "happened_at": given.get("happened_at"),
+        "event_start": given.get("event_start"),
+        "event_end": given.get("event_end"),
+    }
+    if key is None:
+        stored = store_memory_direct(**fields)
+        return stored.memory, stored.outcome is Outcome.SAVED
+    claimed = idempotency.claim(user_id=person.id, key=key, body=given)
+    if claimed.memory_id is not None:
+        return find_memory(claimed.memory_id), False
+    fields["happened_at"] = fields["happened_at"] or claimed.created_at
+    stored = store_memory_direct(**fields, key=key)
+    idempotency.finish(claimed, memory_id=stored.memory.id)
+    return stored.memory, stored.outcome is Outcome.SAVED
+
+
+class MemoryDetail(ApiView):
+    """One memory."""
+
+    scopes = {"GET": Scope.READ, "PATCH": Scope.WRITE, "DELETE": Scope.WRITE}
+
+    @extend_schema(operation_id="memories_get", responses=FoundMemorySerializer, summary="One memory")
+    def get(self, request: Request, memory_id: int) -> Response:
+        """The memory with its files."""
+        read_query(request, StrictSerializer)
+        return Response(show_found([find_memory(memory_id)])[0])
+
+    @extend_schema(
+        operation_id="memories_correct",
+        request=MemoryChanges,
+        responses=MemorySerializer,
+        summary="Correct a memory",
+    )
+    def patch(self, request: Request, memory_id: int) -> Response:
+        """Fields that are not given stay. A new text or time goes the way of a correction in the chat."""
+        memory = find_memory(memory_id)
+        changes = read_body(request, MemoryChanges, zone=ZoneInfo(memory.user.timezone))
+        names = {"memory_text": "text", "memory_type": "type"}
+        renamed = {names.get(name, name): value for name, value in changes.items()}
+        start, end = (renamed.get(name, getattr(memory, name)) for name in ("event_start", "event_end"))
+        try:
+            check_event(start, end)
+        except serializers.ValidationError as error:
+            raise InvalidBody(error.detail) from None
+        if amend_memory(user_id=memory.user_id, number=memory.number, changes=renamed) is None:
+            raise NotFound("There is no such memory.")
+        return Response(show_memory(find_memory(memory_id)))
+
+    @extend_schema(operation_id="memories_delete", responses={204: None}, summary="Forget a memory")
+    def delete(self, request: Request, memory_id: int) -> Response:
+        """For good: with its history, its files, and what was said of it in the conversation."""
+        memory = find_memory(memory_id)
+        if forget_memory(user_id=memory.user_id, number=memory.number) is None:
+            raise NotFound("There is no such memory.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MemoryHistoryList(ApiView):
+    """What a memory has said."""
+
+    scopes = {"GET": Scope.READ}
+
+    @extend_schema(
+        operation_id="memories_history",
+        parameters=[HistoryQuery],
+        responses=History,
+        summary="The history of a memory",
+    )
+    def get(self, request: Request, memory_id: int) -> Response:
+        """Texts that were corrected, and repeats, newest first; the present text is with the memory."""
+        given = read_query(request, HistoryQuery)
+        memory = find_memory(memory_id)
+        page = get_page(
+            MemoryHistory.objects.filter(memory=memory).select_related("raw_message"),
+            newest_by="created_at",
+            cursor=given.get("cursor"),
+            limit=given["limit"],
+        )
+        rows = HistorySerializer(page.rows, many=True).data
+        return Response({"results": rows, "next_cursor": page.next_cursor})
