@@ -14,11 +14,21 @@ from accounts.models import Scope, WhatsAppUser
 from api.base import ApiView, find_person, read_body, read_query
 from api.memory_requests import PageFields
 from api.paging import Page, get_page, make_cursor
-from api.representations import InteractionSerializer, MemorySerializer, MessageSerializer
+from api.representations import (
+    SHOWN_OF_MEMORY,
+    InteractionSerializer,
+    Json,
+    MemorySerializer,
+    MessageSerializer,
+    show_memory,
+    show_message,
+)
+from api.turns import show_turns
 from memories.models import Memory
+from messaging.media_search import get_media_by_message
 from messaging.models import Interaction, RawMessage
 
-KEPT_MEDIA = ("media__file",)
+SHOWN_OF_MESSAGE = ("message_sid", "received_at", "body")
 
 
 class GroupSerializer(serializers.Serializer[Any]):
@@ -56,27 +66,23 @@ class MemoryList(ApiView):
     def post(self, request: Request) -> Response:
         """Newest first. `limit` counts memories; a message is not divided unless it alone is more than a page."""
         given = read_body(request, PageFields)
+        person = find_person(given)
         page = get_page(
-            get_listed(find_person(given)),
+            get_listed(person),
             newest_by="happened_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
             in_body=True,
         )
         groups, cursor = _keep_whole([*_group(page.rows)], page)
-        results = GroupSerializer(
-            ({"message": message, "memories": memories} for message, memories in groups), many=True
-        )
-        return Response({"results": results.data, "next_cursor": cursor})
+        return Response({"results": show_groups(groups, person), "next_cursor": cursor})
 
 
 def get_listed(person: WhatsAppUser) -> QuerySet[Memory]:
-    """The memories of a person with all that the list shows of them, in a fixed number of statements."""
-    return (
-        Memory.objects.filter(user=person)
-        .select_related("user", "raw_message", "corrected_by")
-        .prefetch_related(*(f"{by}__{each}" for by in ("raw_message", "corrected_by") for each in KEPT_MEDIA))
-    )
+    """The memories of a person with the messages they are from, without what the list does not show."""
+    messages = [f"{by}__{name}" for by in ("raw_message", "corrected_by") for name in SHOWN_OF_MESSAGE]
+    rows = Memory.objects.filter(user=person).select_related("raw_message", "corrected_by")
+    return rows.only(*SHOWN_OF_MEMORY, *messages)
 
 
 Group = tuple[RawMessage | None, list[Memory]]
@@ -107,6 +113,21 @@ def _keep_whole(groups: list[Group], page: Page[Memory]) -> tuple[list[Group], s
     return kept, make_cursor(kept[-1][1][-1], "happened_at")
 
 
+def show_groups(groups: list[Group], person: WhatsAppUser) -> list[Json]:
+    """Messages of the person with their files, each with its memories."""
+    media = get_media_by_message({message.id for message, _ in groups if message})
+    for _, memories in groups:
+        for memory in memories:
+            memory.user = person
+    return [
+        {
+            "message": message and show_message(message, media),
+            "memories": [show_memory(memory) for memory in memories],
+        }
+        for message, memories in groups
+    ]
+
+
 class RecentInteractions(ApiView):
     """The conversation with a person."""
 
@@ -123,22 +144,18 @@ class RecentInteractions(ApiView):
         given = read_query(request, PageFields)
         person = find_person(given)
         page = get_page(
-            get_turns().filter(raw_message__user=person, answered_at__isnull=False),
+            get_answered(person),
             newest_by="raw_message__received_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
         )
-        rows = InteractionSerializer(page.rows, many=True).data
-        return Response({"results": rows, "next_cursor": page.next_cursor})
+        for turn in page.rows:
+            turn.raw_message.user = person
+        return Response({"results": show_turns(page.rows), "next_cursor": page.next_cursor})
 
 
-def get_turns() -> QuerySet[Interaction]:
-    """Turns with all that is shown of them, in a fixed number of statements."""
-    return Interaction.objects.select_related("raw_message__user").prefetch_related(
-        "messages__memories",
-        "messages__media__file",
-        "raw_message__memories",
-        "raw_message__media__file",
-        "citations__memory",
-        "outbound_messages",
-    )
+def get_answered(person: WhatsAppUser) -> QuerySet[Interaction]:
+    """The turns of a person that were answered, without what the list does not show."""
+    rows = Interaction.objects.filter(raw_message__user=person, answered_at__isnull=False)
+    shown = ("kind", "answer", "model", "answered_at", "raw_message__received_at", "raw_message__user")
+    return rows.select_related("raw_message").only(*shown)

@@ -21,10 +21,12 @@ from api.fields import StrictSerializer
 from api.memory_requests import HistoryQuery, MemoriesQuery, MemoryChanges, NewMemory, check_event
 from api.paging import get_page
 from api.representations import (
+    SHOWN_OF_MEMORY,
     FoundMemorySerializer,
     HistorySerializer,
     MemorySerializer,
     show_found,
+    show_history,
     show_memory,
 )
 from memories.changes import amend_memory, forget_memory
@@ -51,7 +53,12 @@ class History(serializers.Serializer[Any]):
 
 def find_memory(memory_id: int) -> Memory:
     """The memory with this id. Raises NotFound."""
-    memory = Memory.objects.select_related("user", "raw_message").filter(id=memory_id).first()
+    memory = (
+        Memory.objects.select_related("user", "raw_message")
+        .defer("raw_message__payload")
+        .filter(id=memory_id)
+        .first()
+    )
     if memory is None:
         raise NotFound("There is no such memory.")
     return memory
@@ -86,11 +93,15 @@ class MemoryCollection(ApiView):
                 {"results": show_found(found.hits), "next_cursor": None, "degraded": found.degraded}
             )
         page = get_page(
-            get_memories(**narrowing).select_related("user", "raw_message"),
+            get_memories(**narrowing)
+            .select_related("raw_message")
+            .only(*SHOWN_OF_MEMORY, "raw_message__message_sid"),
             newest_by="happened_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
         )
+        for memory in page.rows:
+            memory.user = person
         return Response(
             {"results": show_found(page.rows), "next_cursor": page.next_cursor, "degraded": False}
         )
@@ -242,10 +253,12 @@ class MemoryHistoryList(ApiView):
         given = read_query(request, HistoryQuery)
         memory = find_memory(memory_id)
         page = get_page(
-            MemoryHistory.objects.filter(memory=memory).select_related("raw_message"),
+            MemoryHistory.objects.filter(memory=memory)
+            .select_related("raw_message")
+            .defer("raw_message__payload", "raw_message__body"),
             newest_by="created_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
         )
-        rows = HistorySerializer(page.rows, many=True).data
+        rows = [show_history(row) for row in page.rows]
         return Response({"results": rows, "next_cursor": page.next_cursor})

@@ -40,7 +40,10 @@ def get_page(
             place = _decode(cursor)
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise (InvalidBody if in_body else InvalidQuery)(NOT_OURS) from None
-        rows = rows.filter(TupleLessThan(Tuple(F(newest_by), F("id")), place))
+        # Where the time is another table's, only the first condition can begin in the middle of an index.
+        rows = rows.filter(
+            TupleLessThan(Tuple(F(newest_by), F("id")), place), **{f"{newest_by}__lte": place[0]}
+        )
     found = list(rows.order_by(f"-{newest_by}", "-id")[: limit + 1])
     return Page(found[:limit], make_cursor(found[limit - 1], newest_by) if len(found) > limit else None)
 

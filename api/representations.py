@@ -1,11 +1,15 @@
-"""What the API shows of memories, conversations and people. Times are UTC, numbers E.164."""
+"""What the API shows of memories, conversations and people. Times are UTC, numbers E.164.
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+The serializers describe it, for the documentation; the functions make it, as plain values: a page of lists has hundreds
+of rows, and a serializer takes for each of them many times what the database does. A test holds both together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import WhatsAppUser
@@ -13,12 +17,15 @@ from media.models import MessageMedia
 from media.serving import VALID, get_file_name, make_media_link
 from memories.models import Memory, MemoryHistory
 from memories.search import Hit
-from messaging.content import read_content
-from messaging.media_search import get_media_of
+from messaging.media_search import get_media_by_message
 from messaging.models import Interaction, RawMessage
 
 Json = dict[str, Any]
-Files = Mapping[int, Sequence[MessageMedia]]
+# The columns `show_memory` reads; the person is at hand, and of the message it wants the SID.
+SHOWN_OF_MEMORY = (
+    *("user_id", "number", "text", "type", "source", "metadata", "happened_at"),
+    *("event_start", "event_end", "created_at", "updated_at"),
+)
 
 
 class MediaSerializer(serializers.ModelSerializer[MessageMedia]):
@@ -27,10 +34,10 @@ class MediaSerializer(serializers.ModelSerializer[MessageMedia]):
     kind = serializers.CharField(source="file.kind")
     content_type = serializers.CharField(source="file.content_type")
     size = serializers.IntegerField(source="file.size", help_text="Bytes.")
-    file_name = serializers.SerializerMethodField()
+    file_name = serializers.CharField(help_text="What it is called when it is downloaded.")
     description = serializers.CharField(source="file.description")
-    url = serializers.SerializerMethodField()
-    url_expires_at = serializers.SerializerMethodField()
+    url = serializers.URLField(help_text="A signed link.")
+    url_expires_at = serializers.DateTimeField(help_text="When the link stops working.")
 
     class Meta:
         model = MessageMedia
@@ -38,20 +45,6 @@ class MediaSerializer(serializers.ModelSerializer[MessageMedia]):
             *("kind", "content_type", "size", "file_name", "description"),
             *("sent_at", "url", "url_expires_at"),
         )
-
-    def get_file_name(self, media: MessageMedia) -> str:
-        """What it is called when it is downloaded."""
-        assert media.file is not None
-        return get_file_name(media.file, sent_as=media.file_name)
-
-    @extend_schema_field(serializers.URLField())
-    def get_url(self, media: MessageMedia) -> str:
-        """A signed link."""
-        return make_media_link(media, now=timezone.now())
-
-    def get_url_expires_at(self, media: MessageMedia) -> datetime:
-        """When the link stops working."""
-        return timezone.now() + VALID
 
 
 class MemorySerializer(serializers.ModelSerializer[Memory]):
@@ -61,9 +54,7 @@ class MemorySerializer(serializers.ModelSerializer[Memory]):
     memory_text = serializers.CharField(source="text")
     memory_type = serializers.ChoiceField(source="type", choices=Memory.Type.choices)
     metadata = serializers.DictField(help_text="A program's own notes.")
-    message_sid = serializers.CharField(
-        source="raw_message.message_sid", allow_null=True, default=None, help_text="The message that said it."
-    )
+    message_sid = serializers.CharField(allow_null=True, help_text="The message that said it.")
 
     class Meta:
         model = Memory
@@ -71,20 +62,6 @@ class MemorySerializer(serializers.ModelSerializer[Memory]):
             *("id", "number", "whatsapp_number", "memory_text", "memory_type", "source", "metadata"),
             *("happened_at", "event_start", "event_end", "created_at", "updated_at", "message_sid"),
         )
-
-
-class MemoryWithMediaSerializer(MemorySerializer):
-    """A memory with the files of the message that said it."""
-
-    media = serializers.SerializerMethodField()
-
-    class Meta(MemorySerializer.Meta):
-        fields: tuple[str, ...] = (*MemorySerializer.Meta.fields, "media")
-
-    @extend_schema_field(MediaSerializer(many=True))
-    def get_media(self, memory: Memory) -> list[Json]:
-        """The files, in the order they were sent."""
-        return [*MediaSerializer(self.context["files"].get(memory.id, ()), many=True).data]
 
 
 class MatchSerializer(serializers.Serializer[Json]):
@@ -99,34 +76,25 @@ class MatchSerializer(serializers.Serializer[Json]):
     )
 
 
-class FoundMemorySerializer(MemoryWithMediaSerializer):
-    """A memory; ``score`` and ``matched`` are there when it was searched for. 1 is the best score of a search."""
+class FoundMemorySerializer(MemorySerializer):
+    """A memory with the files of the message that said it, in the order they were sent.
 
+    ``score`` and ``matched`` are there when it was searched for. 1 is the best score of a search.
+    """
+
+    media = MediaSerializer(many=True)
     score = serializers.FloatField(required=False)
     matched = MatchSerializer(required=False)
 
-    class Meta(MemoryWithMediaSerializer.Meta):
-        fields = (*MemoryWithMediaSerializer.Meta.fields, "score", "matched")
-
-    def to_representation(self, instance: Any) -> Json:
-        """A memory, or a hit of a search."""
-        if isinstance(instance, Memory):
-            return MemoryWithMediaSerializer(instance, context=self.context).data
-        hit: Hit = instance
-        matched = {
-            "similarity": hit.similarity,
-            "words": sorted(hit.shared_words),
-            "neighbours": hit.from_neighbours,
-        }
-        shown = MemoryWithMediaSerializer(hit.memory, context=self.context).data
-        return {**shown, "score": hit.score, "matched": matched}
+    class Meta(MemorySerializer.Meta):
+        fields = (*MemorySerializer.Meta.fields, "media", "score", "matched")
 
 
 class HistorySerializer(serializers.ModelSerializer[MemoryHistory]):
     """What a memory said before a correction, or the same said once more."""
 
     memory_text = serializers.CharField(source="text")
-    message_sid = serializers.CharField(source="raw_message.message_sid", allow_null=True, default=None)
+    message_sid = serializers.CharField(allow_null=True)
 
     class Meta:
         model = MemoryHistory
@@ -139,9 +107,9 @@ class HistorySerializer(serializers.ModelSerializer[MemoryHistory]):
 class UsedMemorySerializer(serializers.Serializer[Any]):
     """A memory an answer was made from; rank 1 is the best."""
 
-    id = serializers.IntegerField(source="memory_id")
-    number = serializers.IntegerField(source="memory.number")
-    memory_text = serializers.CharField(source="memory.text")
+    id = serializers.IntegerField()
+    number = serializers.IntegerField()
+    memory_text = serializers.CharField()
     rank = serializers.IntegerField()
     score = serializers.FloatField()
 
@@ -160,33 +128,26 @@ class MadeMemorySerializer(serializers.ModelSerializer[Memory]):
 class MessageSerializer(serializers.ModelSerializer[RawMessage]):
     """A message of the person, with its files that are kept."""
 
-    text = serializers.SerializerMethodField()
-    media = serializers.SerializerMethodField()
+    text = serializers.CharField(help_text="What was typed; empty for what is forgotten.")
+    media = MediaSerializer(many=True, help_text="The files, in order.")
 
     class Meta:
         model = RawMessage
         fields = ("message_sid", "received_at", "text", "media")
 
-    def get_text(self, message: RawMessage) -> str:
-        """What was typed; empty for what is forgotten."""
-        return message.body
-
-    @extend_schema_field(MediaSerializer(many=True))
-    def get_media(self, message: RawMessage) -> list[Json]:
-        """The files, in order."""
-        return [*MediaSerializer(get_kept_media(message), many=True).data]
-
 
 class InteractionSerializer(serializers.ModelSerializer[Interaction]):
     """One turn: what was asked, in one message or several, and what was answered."""
 
-    whatsapp_number = serializers.CharField(source="raw_message.user.phone_number", allow_null=True)
-    question = serializers.SerializerMethodField()
-    messages = serializers.SerializerMethodField()
-    received_at = serializers.DateTimeField(source="raw_message.received_at")
-    memories_made = serializers.SerializerMethodField()
-    memories_used = serializers.SerializerMethodField()
-    delivery = serializers.SerializerMethodField()
+    whatsapp_number = serializers.CharField(allow_null=True)
+    question = serializers.CharField(help_text="What was asked, as text.")
+    received_at = serializers.DateTimeField()
+    messages = MessageSerializer(many=True, help_text="The messages of the turn, oldest first.")
+    memories_made = MadeMemorySerializer(many=True, help_text="What its messages have made.")
+    memories_used = UsedMemorySerializer(many=True, help_text="What the answer was made from, best first.")
+    delivery = serializers.ListField(
+        child=serializers.CharField(), help_text="The status of each part of the answer."
+    )
 
     class Meta:
         model = Interaction
@@ -194,38 +155,6 @@ class InteractionSerializer(serializers.ModelSerializer[Interaction]):
             *("id", "whatsapp_number", "kind", "question", "answer", "model", "received_at", "answered_at"),
             *("messages", "memories_made", "memories_used", "delivery"),
         )
-
-    def _get_messages(self, turn: Interaction) -> list[RawMessage]:
-        messages = sorted(turn.messages.all(), key=lambda message: message.id)
-        return messages or [turn.raw_message]
-
-    def get_question(self, turn: Interaction) -> str:
-        """What was asked, as text."""
-        texts = (read_content(message).text for message in self._get_messages(turn))
-        return "\n".join(text for text in texts if text)
-
-    @extend_schema_field(MessageSerializer(many=True))
-    def get_messages(self, turn: Interaction) -> list[Json]:
-        """The messages of the turn, oldest first."""
-        return [*MessageSerializer(self._get_messages(turn), many=True).data]
-
-    @extend_schema_field(MadeMemorySerializer(many=True))
-    def get_memories_made(self, turn: Interaction) -> list[Json]:
-        """What its messages have made."""
-        made = [memory for message in self._get_messages(turn) for memory in message.memories.all()]
-        return [*MadeMemorySerializer(sorted(made, key=lambda memory: memory.id), many=True).data]
-
-    @extend_schema_field(UsedMemorySerializer(many=True))
-    def get_memories_used(self, turn: Interaction) -> list[Json]:
-        """What the answer was made from, best first."""
-        used = sorted(turn.citations.all(), key=lambda citation: citation.rank)
-        return [*UsedMemorySerializer(used, many=True).data]
-
-    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
-    def get_delivery(self, turn: Interaction) -> list[str]:
-        """The status of each part of the answer."""
-        parts = sorted(turn.outbound_messages.all(), key=lambda part: part.part)
-        return [part.status for part in parts]
 
 
 class PersonSerializer(serializers.ModelSerializer[WhatsAppUser]):
@@ -246,25 +175,87 @@ class PersonSerializer(serializers.ModelSerializer[WhatsAppUser]):
         return person.last_inbound_at if person.last_inbound_at.year > 1970 else None
 
 
-def get_kept_media(message: RawMessage) -> list[MessageMedia]:
-    """The files of a message that are stored, in order, from what is prefetched."""
-    kept = [media for media in message.media.all() if media.file is not None and media.file.stored_at]
-    return sorted(kept, key=lambda media: media.position)
+def show_time(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC."""
+    return moment and moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def show_found(found: Sequence[Memory | Hit]) -> list[Json]:
-    """Memories or hits with their files."""
-    memories = [each if isinstance(each, Memory) else each.memory for each in found]
-    context = {"files": get_media_of(memories)}
-    shown: Any = FoundMemorySerializer(found, many=True, context=context)  # type: ignore[arg-type]
-    return [*shown.data]
+def show_media(links: Iterable[MessageMedia]) -> list[Json]:
+    """Files that are stored, with links that work from now on."""
+    now = timezone.now()
+    return [
+        {
+            "kind": link.file.kind,
+            "content_type": link.file.content_type,
+            "size": link.file.size,
+            "file_name": get_file_name(link.file, sent_as=link.file_name),
+            "description": link.file.description,
+            "sent_at": show_time(link.sent_at),
+            "url": make_media_link(link, now=now),
+            "url_expires_at": show_time(now + VALID),
+        }
+        for link in links
+        if link.file is not None
+    ]
 
 
 def show_memory(memory: Memory) -> Json:
     """One memory, without files."""
-    return dict(MemorySerializer(memory).data)
+    return {
+        "id": memory.id,
+        "number": memory.number,
+        "whatsapp_number": memory.user.phone_number,
+        "memory_text": memory.text,
+        "memory_type": memory.type,
+        "source": memory.source,
+        "metadata": memory.metadata,
+        "happened_at": show_time(memory.happened_at),
+        "event_start": show_time(memory.event_start),
+        "event_end": show_time(memory.event_end),
+        "created_at": show_time(memory.created_at),
+        "updated_at": show_time(memory.updated_at),
+        "message_sid": memory.raw_message and memory.raw_message.message_sid,
+    }
 
 
-def show_interaction(turn: Interaction) -> Json:
-    """One turn."""
-    return dict(InteractionSerializer(turn).data)
+def show_found(found: Sequence[Memory | Hit]) -> list[Json]:
+    """Memories or hits with their files, in a fixed number of statements."""
+    memories = [each if isinstance(each, Memory) else each.memory for each in found]
+    prefetch_related_objects(memories, Prefetch("raw_message", RawMessage.objects.only("message_sid")))
+    media = get_media_by_message({memory.raw_message_id for memory in memories if memory.raw_message_id})
+    shown = []
+    for each, memory in zip(found, memories, strict=True):
+        row = show_memory(memory) | {"media": show_media(media.get(memory.raw_message_id or 0, ()))}
+        if isinstance(each, Hit):
+            row["score"] = each.score
+            row["matched"] = {
+                "similarity": each.similarity,
+                "words": sorted(each.shared_words),
+                "neighbours": each.from_neighbours,
+            }
+        shown.append(row)
+    return shown
+
+
+def show_history(row: MemoryHistory) -> Json:
+    """What a memory has said."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "memory_text": row.text,
+        "said_at": show_time(row.said_at),
+        "event_start": show_time(row.event_start),
+        "event_end": show_time(row.event_end),
+        "message_sid": row.raw_message and row.raw_message.message_sid,
+        "created_at": show_time(row.created_at),
+    }
+
+
+def show_message(message: RawMessage, media: Mapping[int, Sequence[MessageMedia]]) -> Json:
+    """A message; ``media`` are the files by message."""
+    return {
+        "message_sid": message.message_sid,
+        "received_at": show_time(message.received_at),
+        "text": message.body,
+        "media": show_media(media.get(message.id, ())),
+    }

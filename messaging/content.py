@@ -121,8 +121,7 @@ def read_content(raw: RawMessage) -> Content:
     return Content(
         raw_message_id=raw.id,
         received_at=raw.received_at,
-        # A list that was tapped has its title in a field of its own, and perhaps nothing in the body.
-        text=str(payload.get("Body") or payload.get("ListTitle") or payload.get("ButtonText") or "").strip(),
+        text=read_text(raw),
         place=place,
         attachments=tuple(_read_attachments(raw)) if count_media(payload) else (),
         is_forwarded="true" in (payload.get("Forwarded"), payload.get("FrequentlyForwarded")),
@@ -131,6 +130,13 @@ def read_content(raw: RawMessage) -> Content:
         is_reaction=payload.get("MessageType") == "reaction",
         opt_out=payload.get("OptOutType"),
     )
+
+
+def read_text(raw: RawMessage) -> str:
+    """What was typed or tapped."""
+    payload: dict[str, Any] = raw.payload
+    # A list that was tapped has its title in a field of its own, and perhaps nothing in the body.
+    return str(payload.get("Body") or payload.get("ListTitle") or payload.get("ButtonText") or "").strip()
 
 
 def get_media_sources(raw: RawMessage) -> list[MediaSource]:

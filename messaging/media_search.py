@@ -1,6 +1,6 @@
 """Finding files a person has sent: by what they show or say, by caption, kind and day."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db.models import QuerySet
 
@@ -63,9 +63,14 @@ def _rank_messages(*, user_id: int, query: str, within: UtcRange) -> dict[int, i
 
 def get_media_of(memories: Sequence[Memory]) -> dict[int, list[MessageMedia]]:
     """By id of the memory: the files of the message it is from."""
-    messages = [memory.raw_message_id for memory in memories if memory.raw_message_id]
-    links = MessageMedia.objects.filter(raw_message_id__in=messages, file__stored_at__isnull=False)
-    by_message: dict[int, list[MessageMedia]] = {}
-    for link in links.select_related("file").order_by("position"):
-        by_message.setdefault(link.raw_message_id, []).append(link)
+    by_message = get_media_by_message({memory.raw_message_id for memory in memories if memory.raw_message_id})
     return {memory.id: by_message.get(memory.raw_message_id or 0, []) for memory in memories}
+
+
+def get_media_by_message(ids: Collection[int]) -> dict[int, list[MessageMedia]]:
+    """By id of the message: its files that are stored, in order, without what they say word for word."""
+    links = MessageMedia.objects.filter(raw_message_id__in=ids, file__stored_at__isnull=False)
+    by_message: dict[int, list[MessageMedia]] = {}
+    for link in links.select_related("file").defer("file__text", "file__facts").order_by("position"):
+        by_message.setdefault(link.raw_message_id, []).append(link)
+    return by_message
