@@ -1,8 +1,9 @@
 """What was said and answered: memories by the message they are from, and the turns of a conversation."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -15,20 +16,24 @@ from api.base import ApiView, find_person, read_body, read_query
 from api.memory_requests import PageFields
 from api.paging import Page, get_page, make_cursor
 from api.representations import (
-    SHOWN_OF_MEMORY,
+    COLUMNS,
     InteractionSerializer,
     Json,
     MemorySerializer,
     MessageSerializer,
-    show_memory,
     show_message,
+    show_row,
 )
 from api.turns import show_turns
 from memories.models import Memory
 from messaging.media_search import get_media_by_message
-from messaging.models import Interaction, RawMessage
+from messaging.models import Interaction
 
-SHOWN_OF_MESSAGE = ("message_sid", "received_at", "body")
+OF_MESSAGE = ("raw_message__received_at", "raw_message__body")
+OF_CORRECTION = (
+    *("corrected_by_id", "corrected_by__message_sid"),
+    *("corrected_by__received_at", "corrected_by__body"),
+)
 
 
 class GroupSerializer(serializers.Serializer[Any]):
@@ -78,34 +83,44 @@ class MemoryList(ApiView):
         return Response({"results": show_groups(groups, person), "next_cursor": cursor})
 
 
-def get_listed(person: WhatsAppUser) -> QuerySet[Memory]:
-    """The memories of a person with the messages they are from, without what the list does not show."""
-    messages = [f"{by}__{name}" for by in ("raw_message", "corrected_by") for name in SHOWN_OF_MESSAGE]
-    rows = Memory.objects.filter(user=person).select_related("raw_message", "corrected_by")
-    return rows.only(*SHOWN_OF_MEMORY, *messages)
+def get_listed(person: WhatsAppUser) -> "QuerySet[Memory, Any]":
+    """The memories of a person with what is shown of their messages, as flat rows."""
+    rows = Memory.objects.filter(user=person)
+    return rows.values_list(*COLUMNS, *OF_MESSAGE, *OF_CORRECTION, named=True)
 
 
-Group = tuple[RawMessage | None, list[Memory]]
+class Source(NamedTuple):
+    """What is shown of the message a text is from."""
+
+    id: int
+    message_sid: str
+    received_at: datetime
+    body: str
 
 
-def _get_source(memory: Memory) -> RawMessage | None:
+Group = tuple[Source | None, list[Any]]
+
+
+def _get_source(row: Any) -> Source | None:
     """The message the present text is from."""
-    return memory.corrected_by or memory.raw_message
+    columns = OF_CORRECTION if row.corrected_by_id else ("raw_message_id", *COLUMNS[-1:], *OF_MESSAGE)
+    source = Source(*(getattr(row, name) for name in columns))
+    return source if source.id else None
 
 
-def _group(memories: Iterable[Memory]) -> Iterator[Group]:
+def _group(rows: Iterable[Any]) -> Iterator[Group]:
     """Neighbours of one message together; what is from no message stands by itself."""
 
-    def name(memory: Memory) -> tuple[str, int]:
-        source = _get_source(memory)
-        return ("message", source.id) if source else ("memory", memory.id)
+    def name(row: Any) -> tuple[str, int]:
+        source = row.corrected_by_id or row.raw_message_id
+        return ("message", source) if source else ("memory", row.id)
 
-    for _, group in groupby(memories, key=name):
+    for _, group in groupby(rows, key=name):
         together = list(group)
         yield _get_source(together[0]), together
 
 
-def _keep_whole(groups: list[Group], page: Page[Memory]) -> tuple[list[Group], str | None]:
+def _keep_whole(groups: list[Group], page: Page[Any]) -> tuple[list[Group], str | None]:
     """Leave a message whose memories may go on behind the page to the next one, unless it fills this one alone."""
     if page.next_cursor is None or len(groups) == 1 or groups[-1][0] is None:
         return groups, page.next_cursor
@@ -116,15 +131,16 @@ def _keep_whole(groups: list[Group], page: Page[Memory]) -> tuple[list[Group], s
 def show_groups(groups: list[Group], person: WhatsAppUser) -> list[Json]:
     """Messages of the person with their files, each with its memories."""
     media = get_media_by_message({message.id for message, _ in groups if message})
-    for _, memories in groups:
-        for memory in memories:
-            memory.user = person
+    number = person.phone_number
     return [
         {
             "message": message and show_message(message, media),
-            "memories": [show_memory(memory) for memory in memories],
+            "memories": [
+                show_row(row, whatsapp_number=number, message_sid=row.raw_message__message_sid)
+                for row in rows
+            ],
         }
-        for message, memories in groups
+        for message, rows in groups
     ]
 
 

@@ -21,13 +21,14 @@ from api.fields import StrictSerializer
 from api.memory_requests import HistoryQuery, MemoriesQuery, MemoryChanges, NewMemory, check_event
 from api.paging import get_page
 from api.representations import (
-    SHOWN_OF_MEMORY,
+    COLUMNS,
     FoundMemorySerializer,
     HistorySerializer,
     MemorySerializer,
     show_found,
     show_history,
     show_memory,
+    show_rows,
 )
 from memories.changes import amend_memory, forget_memory
 from memories.dates import LocalDays, UtcRange, get_next_day
@@ -93,18 +94,13 @@ class MemoryCollection(ApiView):
                 {"results": show_found(found.hits), "next_cursor": None, "degraded": found.degraded}
             )
         page = get_page(
-            get_memories(**narrowing)
-            .select_related("raw_message")
-            .only(*SHOWN_OF_MEMORY, "raw_message__message_sid"),
+            get_memories(**narrowing).values_list(*COLUMNS, named=True),
             newest_by="happened_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
         )
-        for memory in page.rows:
-            memory.user = person
-        return Response(
-            {"results": show_found(page.rows), "next_cursor": page.next_cursor, "degraded": False}
-        )
+        rows = show_rows(page.rows, person)
+        return Response({"results": rows, "next_cursor": page.next_cursor, "degraded": False})
 
     @extend_schema(
         operation_id="memories_store",

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 
 from api.errors import InvalidBody, InvalidQuery
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")
 MOST_CURSOR = 200  # characters
 LARGEST_ID = 2**63 - 1
 NOT_OURS = {"cursor": ["This cursor is not one of ours."]}
@@ -28,7 +28,7 @@ class Page(Generic[Row]):
 
 
 def get_page(
-    rows: QuerySet[Row], *, newest_by: str, cursor: str | None, limit: int, in_body: bool = False
+    rows: "QuerySet[Any, Row]", *, newest_by: str, cursor: str | None, limit: int, in_body: bool = False
 ) -> Page[Row]:
     """One page of ``rows`` by the time ``newest_by`` and the id, both descending.
 

@@ -21,10 +21,10 @@ from messaging.media_search import get_media_by_message
 from messaging.models import Interaction, RawMessage
 
 Json = dict[str, Any]
-# The columns `show_memory` reads; the person is at hand, and of the message it wants the SID.
-SHOWN_OF_MEMORY = (
-    *("user_id", "number", "text", "type", "source", "metadata", "happened_at"),
-    *("event_start", "event_end", "created_at", "updated_at"),
+# What a list of memories reads of each, flat: an object for each row costs more than its query.
+COLUMNS = (
+    *("id", "number", "text", "type", "source", "metadata", "happened_at", "event_start", "event_end"),
+    *("created_at", "updated_at", "raw_message_id", "raw_message__message_sid"),
 )
 
 
@@ -177,7 +177,7 @@ class PersonSerializer(serializers.ModelSerializer[WhatsAppUser]):
 
 def show_time(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC."""
-    return moment and moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
 def show_media(links: Iterable[MessageMedia]) -> list[Json]:
@@ -201,21 +201,37 @@ def show_media(links: Iterable[MessageMedia]) -> list[Json]:
 
 def show_memory(memory: Memory) -> Json:
     """One memory, without files."""
+    sid = memory.raw_message.message_sid if memory.raw_message else None
+    return show_row(memory, whatsapp_number=memory.user.phone_number, message_sid=sid)
+
+
+def show_row(row: Any, *, whatsapp_number: str | None, message_sid: str | None) -> Json:
+    """One memory, which may also be a row of a list with these columns."""
     return {
-        "id": memory.id,
-        "number": memory.number,
-        "whatsapp_number": memory.user.phone_number,
-        "memory_text": memory.text,
-        "memory_type": memory.type,
-        "source": memory.source,
-        "metadata": memory.metadata,
-        "happened_at": show_time(memory.happened_at),
-        "event_start": show_time(memory.event_start),
-        "event_end": show_time(memory.event_end),
-        "created_at": show_time(memory.created_at),
-        "updated_at": show_time(memory.updated_at),
-        "message_sid": memory.raw_message and memory.raw_message.message_sid,
+        "id": row.id,
+        "number": row.number,
+        "whatsapp_number": whatsapp_number,
+        "memory_text": row.text,
+        "memory_type": row.type,
+        "source": row.source,
+        "metadata": row.metadata,
+        "happened_at": show_time(row.happened_at),
+        "event_start": show_time(row.event_start),
+        "event_end": show_time(row.event_end),
+        "created_at": show_time(row.created_at),
+        "updated_at": show_time(row.updated_at),
+        "message_sid": message_sid,
     }
+
+
+def show_rows(rows: Sequence[Any], person: WhatsAppUser) -> list[Json]:
+    """Memories of a person, as rows of `COLUMNS`, with their files."""
+    media = get_media_by_message({row.raw_message_id for row in rows if row.raw_message_id})
+    return [
+        show_row(row, whatsapp_number=person.phone_number, message_sid=row.raw_message__message_sid)
+        | {"media": show_media(media.get(row.raw_message_id, ()))}
+        for row in rows
+    ]
 
 
 def show_found(found: Sequence[Memory | Hit]) -> list[Json]:
@@ -251,8 +267,8 @@ def show_history(row: MemoryHistory) -> Json:
     }
 
 
-def show_message(message: RawMessage, media: Mapping[int, Sequence[MessageMedia]]) -> Json:
-    """A message; ``media`` are the files by message."""
+def show_message(message: Any, media: Mapping[int, Sequence[MessageMedia]]) -> Json:
+    """A message, or what is read of one; ``media`` are the files by message."""
     return {
         "message_sid": message.message_sid,
         "received_at": show_time(message.received_at),

@@ -9,6 +9,10 @@ from memories.dates import UtcRange
 from memories.models import Memory, MemoryHistory
 from memories.search import ALWAYS, search_memories
 
+SHOWN_OF_LINK = ("raw_message_id", "position", "file_name", "sent_at")
+SHOWN_OF_FILE = tuple(
+    f"file__{name}" for name in ("file_hash", "kind", "content_type", "size", "description")
+)
 LOOKED_AT = 50  # memories that fit best, among which files are looked for
 
 
@@ -68,9 +72,9 @@ def get_media_of(memories: Sequence[Memory]) -> dict[int, list[MessageMedia]]:
 
 
 def get_media_by_message(ids: Collection[int]) -> dict[int, list[MessageMedia]]:
-    """By id of the message: its files that are stored, in order, without what they say word for word."""
+    """By id of the message: its files that are stored, in order, with what is shown of them in lists."""
     links = MessageMedia.objects.filter(raw_message_id__in=ids, file__stored_at__isnull=False)
     by_message: dict[int, list[MessageMedia]] = {}
-    for link in links.select_related("file").defer("file__text", "file__facts").order_by("position"):
+    for link in links.select_related("file").only(*SHOWN_OF_LINK, *SHOWN_OF_FILE).order_by("position"):
         by_message.setdefault(link.raw_message_id, []).append(link)
     return by_message

@@ -39,9 +39,7 @@ def get(ask: Ask, **query: Any) -> Any:
 
 def store(ask: Ask, *, key: str | None = None, **fields: Any) -> Any:
     headers = {} if key is None else {"Idempotency_Key": key}
-    return ask(
-        "POST", "/memories", json={"whatsapp_number": NUMBER, "memory_text": FACT} | fields, **headers
-    )
+    return ask("POST", "/memories", json={"whatsapp_number": NUMBER, "memory_text": FACT} | fields, **headers)
 
 
 def texts(response: Any) -> list[str]:
@@ -85,7 +83,9 @@ class TestReading:
         assert [row["whatsapp_number"] for row in response.json()["results"]] == [NUMBER] * 3
 
     def test_somebody_who_hides_their_number_is_named_by_their_address(self, ask: Ask) -> None:
-        hidden = WhatsAppUser.objects.create(whatsapp_id="whatsapp:US.1349abc", business_scoped_id="US.1349abc")
+        hidden = WhatsAppUser.objects.create(
+            whatsapp_id="whatsapp:US.1349abc", business_scoped_id="US.1349abc"
+        )
         remember(hidden, source="api")
         response = get(ask, whatsapp_number="whatsapp:US.1349abc")
         assert [row["whatsapp_number"] for row in response.json()["results"]] == [None]
@@ -391,9 +391,7 @@ class TestCorrecting:
 
     def test_kind_and_metadata_change_without_history(self, ask: Ask, person: WhatsAppUser) -> None:
         made = store(ask).json()
-        response = ask(
-            "PATCH", f"/memories/{made['id']}", json={"memory_type": "task", "metadata": {"a": 1}}
-        )
+        response = ask("PATCH", f"/memories/{made['id']}", json={"memory_type": "task", "metadata": {"a": 1}})
         assert (response.json()["memory_type"], response.json()["metadata"]) == ("task", {"a": 1})
         assert response.json()["updated_at"] > made["updated_at"]
         assert not MemoryHistory.objects.exists()
