@@ -17,9 +17,8 @@ from rest_framework.views import APIView
 from accounts.models import Scope, WhatsAppUser
 from accounts.people import get_person
 from api.access import HasScope, PerToken, TokenAuthentication
-from api.errors import PROBLEM, InvalidBody, InvalidQuery, TooLarge, exception_handler
+from api.errors import PROBLEM, InvalidQuery, TooLarge, Unprocessable, exception_handler
 from api.fields import NumberField, StrictSerializer
-from api.schema import Schema
 
 NOBODY = "The bot has never heard from this number."
 Given = dict[str, Any]
@@ -61,6 +60,7 @@ class ApiView(APIView):
     """``scopes`` says for each method what a token must be good for; a method without an entry is a mistake."""
 
     scopes: ClassVar[Mapping[str, Scope | None]]
+    can_be_missing = True  # what is asked for may not be there: 404
 
     authentication_classes = (TokenAuthentication, SessionAuthentication)
     permission_classes = (HasScope,)
@@ -68,7 +68,6 @@ class ApiView(APIView):
     parser_classes = (LimitedJSONParser,)
     renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer, BrowsableAPIRenderer)
     content_negotiation_class = Negotiation
-    schema = Schema()
 
     def get_exception_handler(self) -> Any:
         """Errors become problems."""
@@ -79,7 +78,7 @@ class ApiView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         if isinstance(response, Response) and response.status_code >= 400:
             renderer = getattr(response, "accepted_renderer", None)
-            if renderer is not None and renderer.media_type == "application/json":
+            if renderer is not None and renderer.format != BrowsableAPIRenderer.format:
                 response.content_type = PROBLEM
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
@@ -97,11 +96,11 @@ def read_query(request: Request, serializer: type[StrictSerializer]) -> Given:
 
 
 def read_body(request: Request, serializer: type[StrictSerializer], **context: Any) -> Given:
-    """The fields of the body; ``zone`` is where times without an offset are. Raises InvalidBody."""
-    return _read(serializer(data=request.data, context=context | {"is_body": True}), InvalidBody)
+    """The fields of the body; ``zone`` is where times without an offset are. Raises Unprocessable."""
+    return _read(serializer(data=request.data, context=context | {"is_body": True}), Unprocessable)
 
 
-def _read(serializer: StrictSerializer, failure: type[serializers.ValidationError]) -> Given:
+def _read(serializer: StrictSerializer, failure: type[InvalidQuery] | type[Unprocessable]) -> Given:
     if not serializer.is_valid():
         raise failure(serializer.errors)
     return dict(serializer.validated_data)

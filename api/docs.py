@@ -37,3 +37,11 @@ def keep_api(endpoints: list[Any]) -> list[Any]:
     return [
         each for each in endpoints if issubclass(each[3].cls, ApiView) and each[3].cls is not OpenApiSchema
     ]
+
+
+def close_requests(result: Any, generator: Any, request: Any, public: bool) -> Any:
+    """Bodies have the fields they have and no others (`api.fields.StrictSerializer`)."""
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False
+    return result

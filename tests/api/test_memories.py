@@ -39,9 +39,7 @@ def get(ask: Ask, **query: Any) -> Any:
 
 def store(ask: Ask, *, key: str | None = None, **fields: Any) -> Any:
     headers = {} if key is None else {"Idempotency_Key": key}
-    return ask(
-        "POST", "/memories", json={"whatsapp_number": NUMBER, "memory_text": FACT} | fields, **headers
-    )
+    return ask("POST", "/memories", json={"whatsapp_number": NUMBER, "memory_text": FACT} | fields, **headers)
 
 
 def texts(response: Any) -> list[str]:
@@ -85,7 +83,9 @@ class TestReading:
         assert [row["whatsapp_number"] for row in response.json()["results"]] == [NUMBER] * 3
 
     def test_somebody_who_hides_their_number_is_named_by_their_address(self, ask: Ask) -> None:
-        hidden = WhatsAppUser.objects.create(whatsapp_id="whatsapp:US.1349abc", business_scoped_id="US.1349abc")
+        hidden = WhatsAppUser.objects.create(
+            whatsapp_id="whatsapp:US.1349abc", business_scoped_id="US.1349abc"
+        )
         remember(hidden, source="api")
         response = get(ask, whatsapp_number="whatsapp:US.1349abc")
         assert [row["whatsapp_number"] for row in response.json()["results"]] == [None]
@@ -123,7 +123,7 @@ class TestReading:
         assert texts(get(ask, start_date="2026-05-03", end_date="2026-05-04")) == ["last", "first"]
         assert texts(get(ask, start_date="2026-05-05")) == ["after"]
         assert texts(get(ask, end_date="2026-05-02")) == ["before"]
-        assert get(ask, start_date="2026-05-04", end_date="2026-05-03").status_code == 400
+        assert get(ask, start_date="2026-05-04", end_date="2026-05-03").status_code == 422
 
     @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
     def test_the_ends_of_time_are_days_too(self, ask: Ask, three: WhatsAppUser, day: str) -> None:
@@ -176,7 +176,7 @@ class TestSearching:
         assert response.json()["degraded"] is True
 
     def test_a_search_has_one_page(self, ask: Ask, three: WhatsAppUser) -> None:
-        assert get(ask, query="x", cursor="y").status_code == 400
+        assert get(ask, query="x", cursor="y").status_code == 422
 
     @pytest.mark.parametrize("query", ["", "x" * 1001, "a\0b"])
     def test_a_question_nobody_can_answer_is_refused(self, ask: Ask, three: WhatsAppUser, query: str) -> None:
@@ -324,7 +324,7 @@ class TestStoringOnce:
         assert IdempotentRequest.objects.get().memory_id == made["id"]
 
     def test_nothing_that_was_said_is_kept_with_a_key(self, ask: Ask, person: WhatsAppUser) -> None:
-        store(ask, key="boiler key")
+        store(ask, key="boiler-key")
         with connection.cursor() as cursor:
             cursor.execute("SELECT r::text FROM api_idempotentrequest r")
             (row,) = cursor.fetchone()
@@ -338,7 +338,7 @@ class TestStoringOnce:
         assert idempotency.forget_old() == 1
         assert IdempotentRequest.objects.count() == 1
 
-    @pytest.mark.parametrize("key", ["", "x" * 256, "é"])
+    @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a b"])
     def test_a_key_that_is_none_is_refused(self, ask: Ask, person: WhatsAppUser, key: str) -> None:
         assert store(ask, key=key).status_code == 400
 
@@ -391,9 +391,7 @@ class TestCorrecting:
 
     def test_kind_and_metadata_change_without_history(self, ask: Ask, person: WhatsAppUser) -> None:
         made = store(ask).json()
-        response = ask(
-            "PATCH", f"/memories/{made['id']}", json={"memory_type": "task", "metadata": {"a": 1}}
-        )
+        response = ask("PATCH", f"/memories/{made['id']}", json={"memory_type": "task", "metadata": {"a": 1}})
         assert (response.json()["memory_type"], response.json()["metadata"]) == ("task", {"a": 1})
         assert response.json()["updated_at"] > made["updated_at"]
         assert not MemoryHistory.objects.exists()
