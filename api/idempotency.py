@@ -19,7 +19,7 @@ from memories.models import Memory
 from memories.sameness import identify_key
 
 KEPT = timedelta(days=7)
-KEY = re.compile("[!-~]{1,255}")
+KEY = re.compile("^[!-~]{1,255}$")
 HEADER = "Idempotency-Key"
 
 

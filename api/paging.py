@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from django.db.models import F, Model, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 
-from api.errors import InvalidQuery, Unprocessable
+from api.errors import Unprocessable
 
 Row = TypeVar("Row", bound=Model)
 MOST_CURSOR = 200  # characters
@@ -27,19 +27,16 @@ class Page(Generic[Row]):
     next_cursor: str | None
 
 
-def get_page(
-    rows: QuerySet[Row], *, newest_by: str, cursor: str | None, limit: int, in_body: bool = False
-) -> Page[Row]:
+def get_page(rows: QuerySet[Row], *, newest_by: str, cursor: str | None, limit: int) -> Page[Row]:
     """One page of ``rows`` by the time ``newest_by`` and the id, both descending.
 
-    One row more than asked for tells whether there is a next page. Raises InvalidQuery, or Unprocessable where the
-    cursor came ``in_body``.
+    One row more than asked for tells whether there is a next page. Raises Unprocessable for a cursor that is not ours.
     """
     if cursor is not None:
         try:
             place = _decode(cursor)
         except (ValueError, TypeError, OverflowError, RecursionError):
-            raise (Unprocessable if in_body else InvalidQuery)(NOT_OURS) from None
+            raise Unprocessable(NOT_OURS) from None
         rows = rows.filter(TupleLessThan(Tuple(F(newest_by), F("id")), place))
     found = list(rows.order_by(f"-{newest_by}", "-id")[: limit + 1])
     return Page(found[:limit], make_cursor(found[limit - 1], newest_by) if len(found) > limit else None)
