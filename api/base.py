@@ -19,6 +19,7 @@ from accounts.people import get_person
 from api.access import HasScope, PerToken, TokenAuthentication
 from api.errors import PROBLEM, InvalidQuery, TooLarge, Unprocessable, exception_handler
 from api.fields import NumberField, StrictSerializer
+from whatsbot.content_security import STYLED
 
 NOBODY = "The bot has never heard from this number."
 Given = dict[str, Any]
@@ -56,6 +57,12 @@ class Negotiation(DefaultContentNegotiation):
             return renderers[0], renderers[0].media_type
 
 
+class Pages(BrowsableAPIRenderer):
+    """The API to look at in a browser."""
+
+    template = "api/browsable.html"
+
+
 class ApiView(APIView):
     """``scopes`` says for each method what a token must be good for; a method without an entry is a mistake."""
 
@@ -66,7 +73,7 @@ class ApiView(APIView):
     permission_classes = (HasScope,)
     throttle_classes = (PerToken,)
     parser_classes = (LimitedJSONParser,)
-    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer, BrowsableAPIRenderer)
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer, Pages)
     content_negotiation_class = Negotiation
 
     def get_exception_handler(self) -> Any:
@@ -76,9 +83,10 @@ class ApiView(APIView):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Problems have a media type of their own."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        if isinstance(response, Response) and response.status_code >= 400:
-            renderer = getattr(response, "accepted_renderer", None)
-            if renderer is not None and renderer.format != BrowsableAPIRenderer.format:
+        if isinstance(response, Response):
+            if isinstance(getattr(response, "accepted_renderer", None), Pages):
+                response.headers["Content-Security-Policy"] = STYLED
+            elif response.status_code >= 400:
                 response.content_type = PROBLEM
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
