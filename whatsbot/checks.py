@@ -112,3 +112,12 @@ def check_media(**kwargs: Any) -> list[CheckMessage]:
             Error(text, hint="It looks like media.example.com or 127.0.0.1:8000.", id="whatsbot.E009")
         )
     return [*wrong]
+
+
+@register
+def check_api(**kwargs: Any) -> list[CheckMessage]:
+    """A limit is a number of requests."""
+    if settings.API_REQUESTS_PER_MINUTE >= 0:
+        return []
+    hint = "The default is 600; 0 means no limit."
+    return [Error("API_REQUESTS_PER_MINUTE is less than 0.", hint=hint, id="whatsbot.E010")]
