@@ -64,8 +64,8 @@ def test_another_content_of_a_memory_is_queued(ana: WhatsAppUser, change: dict[s
     "change",
     [
         {"word_count": 7},
-        {"mem0_id": uuid.uuid4()},
-        {"identity": uuid.uuid4()},
+        {"mem0_id": uuid.UUID(int=4)},
+        {"identity": uuid.UUID(int=5)},
         {"updated_at": NOON},
         {"text": F("text"), "metadata": {}},
     ],

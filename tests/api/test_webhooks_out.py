@@ -2,9 +2,11 @@
 
 import logging
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from messaging.tasks import TryAgain
 from tests.api.made import get_deliveries, make_endpoint, make_numbered_person
 from tests.doubles.webhook_receiver import WebhookReceiver, running_receiver
 from tests.messaging.made import CODE, answer, remember
+from whatsbot import database
 from whatsbot.checks import check_webhooks
 from whatsbot.integrations.guarded_http import AddressRefused
 
@@ -97,6 +100,20 @@ def test_another_secret_or_another_body_does_not_verify(
         Webhook(make_endpoint().secret).verify(received.body, received.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(received.body + b" ", received.headers)
+
+
+def test_the_six_lines_of_the_documentation_verify(
+    endpoint: WebhookEndpoint, receiver: WebhookReceiver, ana: WhatsAppUser
+) -> None:
+    deliver(make_delivery(ana).id)
+    [received] = receiver.received
+    text = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text()
+    documented: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], documented)
+    is_ours = documented["is_ours"]
+    assert is_ours(received.headers, received.body, SECRET)
+    assert not is_ours(received.headers, received.body + b" ", SECRET)
+    assert not is_ours(received.headers | {"webhook-timestamp": "1700000000"}, received.body, SECRET)
 
 
 def test_an_answer_arrives(
@@ -227,10 +244,25 @@ def test_who_hangs_is_cut_off_and_tried_again(
     monkeypatch.setattr(webhooks, "DEADLINE_SECONDS", 0.3)
     receiver.answers = [receiver.HANGS]
     row = make_delivery(ana)
+    started = time.monotonic()
     assert deliver(row.id) is not None
+    assert 0.3 <= time.monotonic() - started < 3
     assert get_result(row) == ("pending", "unreachable", None, 1)
     assert deliver(row.id) is None
     assert get_result(row) == ("delivered", "", 204, 2)
+
+
+def test_no_connection_to_the_database_is_held_while_a_receiver_thinks(
+    endpoint: WebhookEndpoint,
+    receiver: WebhookReceiver,
+    ana: WhatsAppUser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent_before: list[int] = []
+    monkeypatch.setattr(database, "release_connection", lambda: sent_before.append(len(receiver.received)))
+    deliver(make_delivery(ana).id)
+    assert sent_before == [0]
+    assert len(receiver.received) == 1
 
 
 def test_who_is_away_is_tried_again(ana: WhatsAppUser, settings: Any) -> None:
@@ -444,9 +476,11 @@ def test_a_slow_endpoint_leaves_room_for_others(
         assert 0 < wait < 10
         assert get_result(row) == ("pending", "", None, 0)
         assert deliver(of_other.id) is None
-        webhooks._taken[other.id + 1] = webhooks.SLOTS - webhooks.SLOTS_OF_ENDPOINT
-        assert [each.path for each in receiver.received] == ["/other"]
         webhooks._taken[endpoint.id] -= 1
+        webhooks._taken[other.id + 1] = webhooks.SLOTS - webhooks._taken.total()  # none is left at all
+        assert deliver(row.id) is not None
+        assert [each.path for each in receiver.received] == ["/other"]
+        webhooks._taken[other.id + 1] -= 1
         assert deliver(row.id) is None
     finally:
         webhooks._taken.clear()
