@@ -72,6 +72,9 @@ BURST_SECONDS = env.float("BURST_SECONDS", default=3.0)
 MESSAGES_PER_MINUTE = env.int("MESSAGES_PER_MINUTE", default=20)
 TOKENS_PER_DAY = env.int("TOKENS_PER_DAY", default=500_000)
 
+# Webhooks out. These hosts, as host[:port], may be http and private addresses.
+WEBHOOK_LOCAL_HOSTS = env.list("WEBHOOK_LOCAL_HOSTS", default=[])
+
 # Database. The embedded PostgreSQL is started by whoever runs the process: script/server, manage.py, the tests.
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 DATABASES = {
