@@ -90,7 +90,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     list_display = (
         *("created_at", "endpoint", "event", "object_id", "status", "attempts"),
-        *("response_status", "error", "attempted_at", "delivered_at"),
+        *("response_status", "error", "attempted_at"),
     )
     list_filter = ("status", "event", "endpoint")
     list_select_related = ("endpoint",)

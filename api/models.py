@@ -46,10 +46,10 @@ class IdempotentRequest(models.Model):
 class WebhookEvent(models.TextChoices):
     """What an endpoint may ask to be told of; the names travel in the body, so they stay as they are."""
 
-    MEMORY_CREATED = "memory.created"
-    MEMORY_UPDATED = "memory.updated"
-    MEMORY_DELETED = "memory.deleted"
-    MESSAGE_ANSWERED = "message.answered"
+    MEMORY_CREATED = "memory.created", "memory.created"
+    MEMORY_UPDATED = "memory.updated", "memory.updated"
+    MEMORY_DELETED = "memory.deleted", "memory.deleted"
+    MESSAGE_ANSWERED = "message.answered", "message.answered"
 
 
 def make_secret() -> str:

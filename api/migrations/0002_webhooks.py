@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100)),
                 ('url', models.CharField(help_text='https, or a host in WEBHOOK_LOCAL_HOSTS.', max_length=500)),
                 ('secret', models.CharField(default=api.models.make_secret, editable=False, max_length=100)),
-                ('events', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('memory.created', 'Memory Created'), ('memory.updated', 'Memory Updated'), ('memory.deleted', 'Memory Deleted'), ('message.answered', 'Message Answered')], max_length=20), size=None)),
+                ('events', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('memory.created', 'memory.created'), ('memory.updated', 'memory.updated'), ('memory.deleted', 'memory.deleted'), ('message.answered', 'message.answered')], max_length=20), size=None)),
                 ('is_enabled', models.BooleanField(db_default=True, default=True)),
                 ('disabled_reason', models.CharField(blank=True, db_default='', help_text='Why we have switched it off, if we have.', max_length=200)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
             name='WebhookDelivery',
             fields=[
                 ('id', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('event', models.CharField(choices=[('memory.created', 'Memory Created'), ('memory.updated', 'Memory Updated'), ('memory.deleted', 'Memory Deleted'), ('message.answered', 'Message Answered')], max_length=20)),
+                ('event', models.CharField(choices=[('memory.created', 'memory.created'), ('memory.updated', 'memory.updated'), ('memory.deleted', 'memory.deleted'), ('message.answered', 'message.answered')], max_length=20)),
                 ('object_id', models.BigIntegerField(help_text='Of the memory, or of the answer.')),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('dropped', 'Dropped')], db_default='pending', default='pending', max_length=9)),
                 ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0)),

@@ -1,5 +1,6 @@
 """Webhooks go out signed, are tried again for a day, and say nothing of what is forgotten."""
 
+import json
 import logging
 import socket
 import time
@@ -24,7 +25,8 @@ from memories.models import Memory
 from messaging.tasks import TryAgain
 from tests.api.made import get_deliveries, make_endpoint, make_numbered_person
 from tests.doubles.webhook_receiver import WebhookReceiver, running_receiver
-from tests.messaging.made import CODE, answer, remember
+from tests.media.objects import make_file, send_file
+from tests.messaging.made import CODE, answer, make_raw, remember
 from whatsbot import database
 from whatsbot.checks import check_webhooks
 from whatsbot.integrations.guarded_http import AddressRefused
@@ -125,6 +127,19 @@ def test_an_answer_arrives(
     assert received.payload["type"] == "message.answered"
     assert received.payload["data"]["id"] == interaction.id
     assert received.payload["data"]["answer"] == "It is 4711. ✓"
+
+
+def test_an_answer_to_a_picture_arrives_with_a_link_to_it(
+    endpoint: WebhookEndpoint, receiver: WebhookReceiver, ana: WhatsAppUser, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    raw = make_raw(ana, "look")
+    send_file(ana, make_file(b"a picture"), raw=raw)
+    turn = answer(ana, raw=raw)
+    deliver(WebhookDelivery.objects.get(event="message.answered", object_id=turn.id).id)
+    [received] = receiver.received
+    [message] = json.loads(received.body)["data"]["messages"]
+    assert message["media"][0]["url"].startswith("https://bot.example.com/media/")
 
 
 def test_a_correction_and_a_deletion_arrive(
