@@ -24,8 +24,15 @@ class StaffUserAdmin(UserAdmin, ModelAdmin):
 class ApiTokenAdmin(ReadOnlyAdmin):
     """Tokens are made by `manage.py create_api_token` and revoked by deleting them here."""
 
-    list_display = ("name", "token_key", "user", "created", "expiry")
-    fields = ("name", "token_key", "user", "created", "expiry")
+    list_display = ("name", "token_key", "scopes_named", "user", "last_used_at", "created", "expiry")
+    fields = ("name", "token_key", "scopes_named", "user", "last_used_at", "created", "expiry")
+    list_select_related = ("user",)
+    ordering = ("-created",)
+
+    @admin.display(description="scopes")
+    def scopes_named(self, token: ApiToken) -> str:
+        """What it may do."""
+        return ", ".join(token.scopes) or "none"
 
     def has_delete_permission(self, request: object, obj: object | None = None) -> bool:
         """Deleting is revoking."""

@@ -31,6 +31,7 @@ class ApiToken(AbstractAuthToken):
     last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
 
     class Meta:
+        verbose_name = "API token"
         db_table_comment = "API tokens; only digests are stored"
         constraints = (
             models.CheckConstraint(

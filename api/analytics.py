@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from accounts.models import Scope, WhatsAppUser
 from api.base import ApiView, Given, read_query
+from api.errors import Unprocessable
 from api.fields import StrictSerializer
 from media.models import MediaFile, MessageMedia
 from memories.models import Memory, MemoryHistory
@@ -37,17 +38,20 @@ class SummaryQuery(StrictSerializer):
         """Days in order, and not too many."""
         today = timezone.now().astimezone(UTC).date()
         last = attrs.get("end_date") or max(today, attrs.get("start_date") or today)
-        first = attrs.get("start_date") or max(last - (USUAL_DAYS - 1) * DAY, date.min)
+        first = attrs.get("start_date") or date.fromordinal(max(1, last.toordinal() - USUAL_DAYS + 1))
         if first > last:
-            raise serializers.ValidationError({"end_date": ["It lies before start_date."]})
+            raise Unprocessable({"end_date": ["It lies before start_date."]})
         if (last - first).days >= MOST_DAYS:
-            raise serializers.ValidationError({"start_date": [f"At most {MOST_DAYS} days at a time."]})
+            raise Unprocessable({"start_date": [f"At most {MOST_DAYS} days at a time."]})
         if last.year > 9000:
-            raise serializers.ValidationError({"end_date": ["Nothing is that far away."]})
+            raise Unprocessable({"end_date": ["Nothing is that far away."]})
         return {"start_date": first, "end_date": last}
 
 
-Counts = serializers.DictField(child=serializers.IntegerField())
+class Counts(serializers.DictField):
+    """How many of each."""
+
+    child = serializers.IntegerField()
 
 
 class DaySerializer(serializers.Serializer[Any]):
@@ -74,16 +78,16 @@ class MemoryFigures(serializers.Serializer[Any]):
     stored = serializers.IntegerField()
     corrections = serializers.IntegerField()
     repeats = serializers.IntegerField(help_text="What was known already.")
-    by_type = Counts
-    by_source = Counts
+    by_type = Counts()
+    by_source = Counts()
 
 
 class MediaFigures(serializers.Serializer[Any]):
     """Files: those of these days, and what storing each content once saves altogether."""
 
     received = serializers.IntegerField()
-    refused = Counts
-    by_kind = Counts
+    refused = Counts()
+    by_kind = Counts()
     files_stored = serializers.IntegerField(help_text="Now.")
     bytes_stored = serializers.IntegerField(help_text="Now.")
     bytes_saved = serializers.IntegerField(help_text="By storing what was sent again only once.")
@@ -116,7 +120,7 @@ class Summary(serializers.Serializer[Any]):
     end_date = serializers.DateField()
     people = PeopleFigures()
     messages = serializers.IntegerField()
-    answers_by_kind = Counts
+    answers_by_kind = Counts()
     days = DaySerializer(many=True)
     memories = MemoryFigures()
     media = MediaFigures()
@@ -128,6 +132,7 @@ class AnalyticsSummary(ApiView):
     """Figures for operators."""
 
     scopes = {"GET": Scope.ANALYTICS}
+    can_be_missing = False
 
     @extend_schema(
         operation_id="analytics_summary", parameters=[SummaryQuery], responses=Summary, summary="Figures"

@@ -17,9 +17,9 @@ from rest_framework.views import APIView
 from accounts.models import Scope, WhatsAppUser
 from accounts.people import get_person
 from api.access import HasScope, PerToken, TokenAuthentication
-from api.errors import PROBLEM, InvalidBody, InvalidQuery, TooLarge, exception_handler
+from api.errors import PROBLEM, InvalidQuery, TooLarge, Unprocessable, exception_handler
 from api.fields import NumberField, StrictSerializer
-from api.schema import Schema
+from whatsbot.content_security import STYLED
 
 NOBODY = "The bot has never heard from this number."
 Given = dict[str, Any]
@@ -57,18 +57,24 @@ class Negotiation(DefaultContentNegotiation):
             return renderers[0], renderers[0].media_type
 
 
+class Pages(BrowsableAPIRenderer):
+    """The API to look at in a browser."""
+
+    template = "api/browsable.html"
+
+
 class ApiView(APIView):
     """``scopes`` says for each method what a token must be good for; a method without an entry is a mistake."""
 
     scopes: ClassVar[Mapping[str, Scope | None]]
+    can_be_missing = True  # what is asked for may not be there: 404
 
     authentication_classes = (TokenAuthentication, SessionAuthentication)
     permission_classes = (HasScope,)
     throttle_classes = (PerToken,)
     parser_classes = (LimitedJSONParser,)
-    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer, BrowsableAPIRenderer)
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer, Pages)
     content_negotiation_class = Negotiation
-    schema = Schema()
 
     def get_exception_handler(self) -> Any:
         """Errors become problems."""
@@ -77,9 +83,10 @@ class ApiView(APIView):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Problems have a media type of their own."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        if isinstance(response, Response) and response.status_code >= 400:
-            renderer = getattr(response, "accepted_renderer", None)
-            if renderer is not None and renderer.media_type == "application/json":
+        if isinstance(response, Response):
+            if isinstance(getattr(response, "accepted_renderer", None), Pages):
+                response.headers["Content-Security-Policy"] = STYLED
+            elif response.status_code >= 400:
                 response.content_type = PROBLEM
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
@@ -97,11 +104,11 @@ def read_query(request: Request, serializer: type[StrictSerializer]) -> Given:
 
 
 def read_body(request: Request, serializer: type[StrictSerializer], **context: Any) -> Given:
-    """The fields of the body; ``zone`` is where times without an offset are. Raises InvalidBody."""
-    return _read(serializer(data=request.data, context=context | {"is_body": True}), InvalidBody)
+    """The fields of the body; ``zone`` is where times without an offset are. Raises Unprocessable."""
+    return _read(serializer(data=request.data, context=context | {"is_body": True}), Unprocessable)
 
 
-def _read(serializer: StrictSerializer, failure: type[serializers.ValidationError]) -> Given:
+def _read(serializer: StrictSerializer, failure: type[InvalidQuery] | type[Unprocessable]) -> Given:
     if not serializer.is_valid():
         raise failure(serializer.errors)
     return dict(serializer.validated_data)

@@ -77,7 +77,6 @@ class MemoryList(ApiView):
             newest_by="happened_at",
             cursor=given.get("cursor"),
             limit=given["limit"],
-            in_body=True,
         )
         groups, cursor = _keep_whole([*_group(page.rows)], page)
         return Response({"results": show_groups(groups, person), "next_cursor": cursor})

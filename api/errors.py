@@ -26,14 +26,18 @@ PROBLEM = "application/problem+json"
 STORE_RETRY_SECONDS = 10
 
 
-class InvalidBody(exceptions.ValidationError):
-    """JSON that could be read and does not say what it should."""
+class InvalidQuery(exceptions.ValidationError):
+    """Parameters of an address that are not what they should be: 400."""
+
+
+class Unprocessable(exceptions.APIException):
+    """What could be read and cannot be done: fields of a body, or what does not fit together. By field."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
 
-
-class InvalidQuery(exceptions.ValidationError):
-    """Parameters of an address that are not what they should be."""
+    def __init__(self, errors: Any) -> None:
+        super().__init__()
+        self.detail = errors
 
 
 class Conflict(exceptions.APIException):
@@ -80,7 +84,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         headers["WWW-Authenticate"] = challenge
     if (wait := getattr(known, "wait", None)) is not None:
         headers["Retry-After"] = str(max(1, int(wait + 0.999)))
-    if isinstance(known, exceptions.ValidationError):
+    if isinstance(known, exceptions.ValidationError | Unprocessable):
         errors = dict(_list_errors(known.detail))
         problem = describe_problem(known.status_code, "Some fields are not as they should be.", errors=errors)
     else:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.phone_numbers import read_phone_number
@@ -16,6 +17,8 @@ MOST_METADATA_BYTES = 8 * 1024
 MOST_METADATA_DEPTH = 8
 # People who hide their number have such an address instead (contracts/twilio-whatsapp.md §1.2).
 SCOPED_ADDRESS = re.compile(r"whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}")
+
+NUMBER_SCHEMA = {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 160}
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -48,6 +51,16 @@ def _find_other_type(field: serializers.Field, value: Any) -> str | None:
     return None
 
 
+@extend_schema_field({"type": "string", "format": "cursor"})
+class CursorField(serializers.CharField):
+    """Where a page begins."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("help_text", "`next_cursor` of the page before.")
+        super().__init__(required=False, **kwargs)
+
+
+@extend_schema_field(NUMBER_SCHEMA)
 class NumberField(serializers.CharField):
     """A phone number in any spelling, or the address of somebody who hides theirs."""
 

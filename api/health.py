@@ -31,6 +31,7 @@ class Readiness(ApiView):
     """Whether the bot can do its work."""
 
     scopes = {"GET": None}
+    can_be_missing = False
 
     @extend_schema(
         operation_id="health_ready", responses={200: Checks, 503: Checks}, summary="Can the bot do its work?"

@@ -1,6 +1,7 @@
 """Requests with an ``Idempotency-Key``: what was done once is not done again (draft-ietf-httpapi-idempotency-key)."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -12,13 +13,13 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
 from accounts.models import ApiToken
-from api.errors import Conflict, InvalidBody
+from api.errors import Conflict, Unprocessable
 from api.models import IdempotentRequest
 from memories.models import Memory
 from memories.sameness import identify_key
 
 KEPT = timedelta(days=7)
-MOST_CHARACTERS = 255
+KEY = re.compile("^[!-~]{1,255}$")
 HEADER = "Idempotency-Key"
 
 
@@ -27,8 +28,8 @@ def read_key(request: Request) -> str | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
-    if not (0 < len(key) <= MOST_CHARACTERS and key.isascii() and key.isprintable()):
-        raise ParseError(f"{HEADER}: 1 to {MOST_CHARACTERS} visible ASCII characters.")
+    if not KEY.fullmatch(key):
+        raise ParseError(f"{HEADER}: 1 to 255 visible ASCII characters without spaces.")
     client = request.auth.pk if isinstance(request.auth, ApiToken) else f"login {request.user.pk}"
     return f"api:{client}:{key}"
 
@@ -36,14 +37,14 @@ def read_key(request: Request) -> str | None:
 def claim(*, user_id: int, key: str, body: Mapping[str, Any]) -> IdempotentRequest:
     """The request of this key, whether it is new, was cut off, or is done.
 
-    Raises InvalidBody if the key came with another body before, Conflict if what it made has been deleted since.
+    Raises Unprocessable if the key came with another body before, Conflict if what it made has been deleted since.
     """
     fingerprint = _take_fingerprint(body)
     request, _ = IdempotentRequest.objects.get_or_create(
         user_id=user_id, identity=identify_key(key), defaults={"fingerprint": fingerprint}
     )
     if request.fingerprint != fingerprint:
-        raise InvalidBody({"request": [f"This {HEADER} came with another body before."]})
+        raise Unprocessable({"request": [f"This {HEADER} came with another body before."]})
     if request.is_done and request.memory_id is None:
         raise Conflict("What this request has made was deleted since.")
     return request

@@ -16,7 +16,7 @@ from accounts.people import get_person, make_person
 from accounts.phone_numbers import may_exist
 from api import idempotency
 from api.base import NOBODY, ApiView, Given, find_person, read_body, read_query
-from api.errors import InvalidBody
+from api.errors import Unprocessable
 from api.fields import StrictSerializer
 from api.memory_requests import HistoryQuery, MemoriesQuery, MemoryChanges, NewMemory, check_event
 from api.paging import get_page
@@ -45,7 +45,7 @@ class FoundMemories(serializers.Serializer[Any]):
     degraded = serializers.BooleanField(help_text="The semantic store was away: only words were looked at.")
 
 
-class History(serializers.Serializer[Any]):
+class HistoryPage(serializers.Serializer[Any]):
     """The history of a memory, newest first."""
 
     results = HistorySerializer(many=True)
@@ -109,7 +109,7 @@ class MemoryCollection(ApiView):
                 idempotency.HEADER,
                 location=OpenApiParameter.HEADER,
                 description="A name of your own for this request: a repeat within 7 days makes nothing new.",
-                type={"type": "string", "minLength": 1, "maxLength": idempotency.MOST_CHARACTERS},
+                type={"type": "string", "pattern": idempotency.KEY.pattern},
             )
         ],
         request=NewMemory,
@@ -147,11 +147,11 @@ def get_range(person: WhatsAppUser, first: date | None, last: date | None) -> Ut
 
 
 def _create_person(number: str, given: Given) -> WhatsAppUser:
-    """Somebody new, if that was asked for. Raises NotFound, InvalidBody."""
+    """Somebody new, if that was asked for. Raises NotFound, Unprocessable."""
     if not given["create_user"]:
         raise NotFound(f"{NOBODY} create_user=true makes this person.")
     if not number.startswith("+") or not may_exist(number):
-        raise InvalidBody({"whatsapp_number": ["No phone can have this number."]})
+        raise Unprocessable({"whatsapp_number": ["No phone can have this number."]})
     person = make_person(number)
     fields = {name: getattr(person, name) for name in ("phone_number", "timezone", "timezone_source")}
     made, _ = WhatsAppUser.objects.get_or_create(
@@ -216,10 +216,7 @@ class MemoryDetail(ApiView):
         names = {"memory_text": "text", "memory_type": "type"}
         renamed = {names.get(name, name): value for name, value in changes.items()}
         start, end = (renamed.get(name, getattr(memory, name)) for name in ("event_start", "event_end"))
-        try:
-            check_event(start, end)
-        except serializers.ValidationError as error:
-            raise InvalidBody(error.detail) from None
+        check_event(start, end)
         if amend_memory(user_id=memory.user_id, number=memory.number, changes=renamed) is None:
             raise NotFound("There is no such memory.")
         return Response(show_memory(find_memory(memory_id)))
@@ -241,7 +238,7 @@ class MemoryHistoryList(ApiView):
     @extend_schema(
         operation_id="memories_history",
         parameters=[HistoryQuery],
-        responses=History,
+        responses=HistoryPage,
         summary="The history of a memory",
     )
     def get(self, request: Request, memory_id: int) -> Response:

@@ -5,7 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from api.base import Given, PersonFields
-from api.fields import MetadataField, MomentField, StrictSerializer
+from api.errors import Unprocessable
+from api.fields import CursorField, MetadataField, MomentField, StrictSerializer
 from memories.models import Memory
 
 MOST_TEXT = 10_000  # characters
@@ -16,11 +17,11 @@ WRITABLE_TYPES = [choice for choice in Memory.Type.choices if choice[0] != Memor
 
 
 def check_event(start: Any, end: Any) -> None:
-    """Raises ValidationError for an end without a beginning, or before it."""
+    """Raises Unprocessable for an end without a beginning, or before it."""
     if end is not None and start is None:
-        raise serializers.ValidationError({"event_start": ["An event with an end has a beginning."]})
+        raise Unprocessable({"event_start": ["An event with an end has a beginning."]})
     if end is not None and end <= start:
-        raise serializers.ValidationError({"event_end": ["It ends after it begins."]})
+        raise Unprocessable({"event_end": ["It ends after it begins."]})
 
 
 class MemoriesQuery(PersonFields):
@@ -55,9 +56,9 @@ class MemoriesQuery(PersonFields):
         attrs = super().validate(attrs)
         start, end = attrs.get("start_date"), attrs.get("end_date")
         if start and end and start > end:
-            raise serializers.ValidationError({"end_date": ["It lies before start_date."]})
+            raise Unprocessable({"end_date": ["It lies before start_date."]})
         if "query" in attrs and "cursor" in attrs:
-            raise serializers.ValidationError({"cursor": ["A search has one page."]})
+            raise Unprocessable({"cursor": ["A search has one page."]})
         return attrs
 
 
@@ -96,11 +97,11 @@ class HistoryQuery(StrictSerializer):
     """Which page of a history."""
 
     limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
-    cursor = serializers.CharField(required=False)
+    cursor = CursorField()
 
 
 class PageFields(PersonFields):
     """Whose rows, and which page of them."""
 
     limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
-    cursor = serializers.CharField(required=False, help_text="`next_cursor` of the page before.")
+    cursor = CursorField()

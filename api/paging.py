@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from django.db.models import F, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 
-from api.errors import InvalidBody, InvalidQuery
+from api.errors import Unprocessable
 
 Row = TypeVar("Row")
 MOST_CURSOR = 200  # characters
@@ -27,20 +27,17 @@ class Page(Generic[Row]):
     next_cursor: str | None
 
 
-def get_page(
-    rows: "QuerySet[Any, Row]", *, newest_by: str, cursor: str | None, limit: int, in_body: bool = False
-) -> Page[Row]:
+def get_page(rows: "QuerySet[Any, Row]", *, newest_by: str, cursor: str | None, limit: int) -> Page[Row]:
     """One page of ``rows`` by the time ``newest_by`` and the id, both descending.
 
-    One row more than asked for tells whether there is a next page. Raises InvalidQuery, or InvalidBody where the cursor
-    came ``in_body``.
+    One row more than asked for tells whether there is a next page. Raises Unprocessable for a cursor that is not ours.
     """
     if cursor is not None:
         try:
             place = _decode(cursor)
         except (ValueError, TypeError, OverflowError, RecursionError):
-            raise (InvalidBody if in_body else InvalidQuery)(NOT_OURS) from None
-        # Where the time is another table's, only the first condition can begin in the middle of an index.
+            raise Unprocessable(NOT_OURS) from None
+        # Where the time is another table's, only a condition on it alone can begin in the middle of its index.
         rows = rows.filter(
             TupleLessThan(Tuple(F(newest_by), F("id")), place), **{f"{newest_by}__lte": place[0]}
         )

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.http import FileResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -17,7 +17,7 @@ from accounts.models import ApiToken, Scope, WhatsAppUser
 from accounts.places import get_canonical_zone
 from api.base import ApiView, PersonFields, find_person, read_body, read_query
 from api.errors import InvalidQuery
-from api.fields import StrictSerializer
+from api.fields import NUMBER_SCHEMA, StrictSerializer
 from api.representations import PersonSerializer
 from messaging.erasure import Traces, count_traces, erase_wholly
 from messaging.export import write_export
@@ -32,22 +32,28 @@ class CountryQuery(StrictSerializer):
     country = PersonFields().fields["country"]
 
 
+NUMBER = OpenApiParameter("number", NUMBER_SCHEMA, OpenApiParameter.PATH, description="In any spelling.")
+
+
+@extend_schema_field({"type": "string", "format": "iana-time-zone"})
+class ZoneField(serializers.CharField):
+    """The name of a time zone, as it is called now."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The name. Raises ValidationError."""
+        zone = get_canonical_zone(super().to_internal_value(data))
+        if zone is None:
+            raise serializers.ValidationError("No IANA time zone has this name.")
+        return zone
+
+
 class PersonChanges(StrictSerializer):
     """What changes of a person."""
 
     name = serializers.CharField(
         required=False, allow_blank=True, max_length=MOST_NAME, help_text="Goes before the name they chose."
     )
-    timezone = serializers.CharField(
-        required=False, max_length=64, help_text="IANA name, like Europe/Berlin."
-    )
-
-    def validate_timezone(self, value: str) -> str:
-        """The zone's present name. Raises ValidationError."""
-        zone = get_canonical_zone(value)
-        if zone is None:
-            raise serializers.ValidationError("No IANA time zone has this name.")
-        return zone
+    timezone = ZoneField(required=False, help_text="IANA name, like Europe/Berlin.")
 
 
 class TracesSerializer(serializers.Serializer[Traces]):
@@ -104,7 +110,10 @@ class PersonDetail(ApiView):
     scopes = dict.fromkeys(("GET", "PATCH", "DELETE"), Scope.PEOPLE)
 
     @extend_schema(
-        operation_id="users_get", parameters=[CountryQuery], responses=PersonWithTraces, summary="A person"
+        operation_id="users_get",
+        parameters=[NUMBER, CountryQuery],
+        responses=PersonWithTraces,
+        summary="A person",
     )
     def get(self, request: Request, number: str) -> Response:
         """Who somebody is, as far as the bot knows, and how much it keeps of them."""
@@ -112,7 +121,7 @@ class PersonDetail(ApiView):
 
     @extend_schema(
         operation_id="users_change",
-        parameters=[CountryQuery],
+        parameters=[NUMBER, CountryQuery],
         request=PersonChanges,
         responses=PersonWithTraces,
         summary="Change name or time zone",
@@ -129,8 +138,8 @@ class PersonDetail(ApiView):
 
     @extend_schema(
         operation_id="users_erase",
-        parameters=[CountryQuery],
-        responses=ReceiptSerializer,
+        parameters=[NUMBER, CountryQuery],
+        responses={200: ReceiptSerializer},
         summary="Erase a person",
     )
     def delete(self, request: Request, number: str) -> Response:
@@ -148,7 +157,7 @@ class PersonExport(ApiView):
 
     @extend_schema(
         operation_id="users_export",
-        parameters=[CountryQuery],
+        parameters=[NUMBER, CountryQuery],
         responses={
             (200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, description="The zip archive.")
         },

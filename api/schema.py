@@ -46,9 +46,11 @@ class Schema(AutoSchema):
         described = dict(ALWAYS)
         if "requestBody" in operation:
             described |= WITH_BODY
+        elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+            described[422] = "Parameters that do not fit together"
         if self.method == "POST" and "Idempotency" in str(operation.get("parameters")):
             described[409] = "What the first such request has made is deleted"
-        if "{" in self.path or "number" in str(operation):
+        if self.view.can_be_missing:  # type: ignore[attr-defined]
             described[404] = "Not there"
         for code, description in described.items():
             operation["responses"].setdefault(str(code), {"description": description, "content": content})

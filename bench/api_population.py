@@ -126,8 +126,8 @@ CITATIONS = """
 FILES = """
     CREATE TEMP TABLE sent AS
     SELECT id AS message_id, user_id, at, position, id %% %(files)s * 2 + position + 1 AS file_id
-    FROM said, generate_series(0, (id %% 2)::int) AS position
-    WHERE told > 0 AND NOT is_direct AND id %% %(every)s < 1;
+    FROM said, generate_series(0, (id / %(every)s %% 2)::int) AS position
+    WHERE told > 0 AND NOT is_direct AND id %% %(every)s = 0;
     INSERT INTO media_mediafile
         (id, file_hash, size, content_type, kind, storage_name, thumbnail_name, stored_at, forwarded_count, facts, text,
         description, language, described_by, described_at, description_error)
@@ -185,6 +185,15 @@ def load(database_url: str, sizes: list[int]) -> None:
                 connection.execute("CREATE INDEX ON said (user_id, at) WHERE told = 0")
                 connection.execute("ANALYZE said")
             say(f"loaded {name}, {time.perf_counter() - started:.0f} s")
+        for table in (
+            "accounts_whatsappuser",
+            "messaging_rawmessage",
+            "messaging_interaction",
+            "memories_memory",
+        ):
+            connection.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"
+            )
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")
     say(f"vacuumed, {time.perf_counter() - started:.0f} s")

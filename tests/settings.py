@@ -14,7 +14,7 @@ SENDER = "whatsapp:+12025550199"
 
 # Nothing of the developer's own environment or .env reaches a test.
 for name in list(os.environ):
-    if name.startswith(("TWILIO_", "MEM0_", "GEMINI_", "AWS_")):
+    if name.startswith(("TWILIO_", "MEM0_", "GEMINI_", "AWS_", "WEBHOOK_")):
         del os.environ[name]
 os.environ |= {
     "DATA_DIR": os.environ.get("TEST_DATA_DIR")

@@ -2,13 +2,13 @@
 
 import json
 import stat
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
 
 from accounts.models import ApiToken, StaffUser
@@ -49,19 +49,27 @@ def test_a_new_token_is_printed_alone_and_opens_the_api() -> None:
     assert ApiToken.objects.get().name == "importer"
 
 
+def test_a_token_may_do_what_its_scopes_say_and_as_long_as_was_said() -> None:
+    StaffUser.objects.create_superuser("admin", password="correct horse")
+    call_command("create_api_token", "reader", stdout=StringIO())
+    call_command("create_api_token", "both", "--scopes", "people, analytics", "--days=2", stdout=StringIO())
+    reader, both = ApiToken.objects.order_by("created")
+    assert (reader.scopes, reader.expiry) == (["memories:read"], None)
+    assert both.scopes == ["people", "analytics"]
+    assert timedelta() <= timedelta(days=2) - (both.expiry - both.created) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("options", [["--scopes", "everything"], ["--days", "0"], ["--days", "9999999"]])
+def test_a_token_that_cannot_be_is_refused(options: list[str]) -> None:
+    StaffUser.objects.create_superuser("admin", password="correct horse")
+    with pytest.raises(CommandError, match=r"there are these scopes: memories:read|a number from 1"):
+        call_command("create_api_token", "importer", *options)
+    assert not ApiToken.objects.exists()
+
+
 def test_a_token_for_nobody_is_refused() -> None:
     with pytest.raises(CommandError, match="no active staff login"):
         call_command("create_api_token", "importer")
-
-
-def test_ready_means_database_and_a_worker_that_was_heard_of(admin_client: Client) -> None:
-    response = admin_client.get("/health/ready")
-    assert response.status_code == 503
-    assert response.json()["database"]["ok"] is True
-    assert response.json()["worker"]["ok"] is False
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
-    assert admin_client.get("/health/ready").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["accounts/whatsappuser", "accounts/staffuser", "accounts/apitoken"])

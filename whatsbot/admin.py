@@ -2,8 +2,9 @@
 
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
 
-__all__ = ["ModelAdmin", "ReadOnlyAdmin", "TabularInline"]
+__all__ = ["CheckboxSelectMultiple", "ModelAdmin", "ReadOnlyAdmin", "TabularInline"]
 
 
 class ReadOnlyAdmin(ModelAdmin):

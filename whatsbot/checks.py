@@ -7,11 +7,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from whatsbot.integrations.embedder import EMBEDDERS
+from whatsbot.integrations.guarded_http import AddressRefused, split_url
 
 MOST_BURST_SECONDS = 30
 MOST_DEADLINE_SECONDS = 600
 # A name or IPv4 address, or an IPv6 address in brackets; perhaps a port.
-MEDIA_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 @register
@@ -106,9 +107,35 @@ def check_media(**kwargs: Any) -> list[CheckMessage]:
     if not 1 <= settings.MEDIA_DEADLINE_SECONDS <= MOST_DEADLINE_SECONDS:
         text = f"MEDIA_DEADLINE_SECONDS is not between 1 and {MOST_DEADLINE_SECONDS}."
         wrong.append(Error(text, hint="The default is 60.", id="whatsbot.E009"))
-    if strange := [host for host in settings.TWILIO_MEDIA_HOSTS if not MEDIA_HOST.fullmatch(host)]:
+    if strange := [host for host in settings.TWILIO_MEDIA_HOSTS if not HOST.fullmatch(host)]:
         text = f"TWILIO_MEDIA_HOSTS has what is no host: {', '.join(strange)}."
         wrong.append(
             Error(text, hint="It looks like media.example.com or 127.0.0.1:8000.", id="whatsbot.E009")
         )
     return [*wrong]
+
+
+@register
+def check_api(**kwargs: Any) -> list[CheckMessage]:
+    """A limit is a number of requests."""
+    if settings.API_REQUESTS_PER_MINUTE >= 0:
+        return []
+    hint = "The default is 600; 0 means no limit."
+    return [Error("API_REQUESTS_PER_MINUTE is less than 0.", hint=hint, id="whatsbot.E011")]
+
+
+@register
+def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
+    """What webhooks may be sent to besides the public internet are hosts."""
+    strange = [host for host in settings.WEBHOOK_LOCAL_HOSTS if not _is_host(host)]
+    if not strange:
+        return []
+    text = f"WEBHOOK_LOCAL_HOSTS has what is no host: {', '.join(strange)}."
+    return [Error(text, hint="It looks like automation.example or 127.0.0.1:5678.", id="whatsbot.E010")]
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(HOST.fullmatch(text) and split_url(f"https://{text}"))
+    except AddressRefused:
+        return False

@@ -11,6 +11,9 @@ BASE = (
 # The theme's Alpine.js evaluates expressions and sets styles; it brings no inline scripts.
 ADMIN = f"{BASE}; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"
 
+# Pages of the API, which packages bring with styles in them.
+STYLED = f"{BASE}; style-src 'self' 'unsafe-inline'"
+
 
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],

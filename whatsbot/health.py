@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+from whatsbot import database
 from whatsbot.integrations import mem0
 
 WORKER_SILENT_AFTER_SECONDS = 15
@@ -24,6 +25,7 @@ def is_live(request: HttpRequest) -> HttpResponse:
 
 def run_checks() -> dict[str, dict[str, bool | float]]:
     """Each part's ``ok`` and the milliseconds it took; one that is silent for `PATIENCE_SECONDS` is not ok."""
+    database.release_connection()  # each check has one of its own
     started = time.monotonic()
     pool = ThreadPoolExecutor(len(CHECKS), thread_name_prefix="health")
     try:

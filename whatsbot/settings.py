@@ -72,6 +72,9 @@ BURST_SECONDS = env.float("BURST_SECONDS", default=3.0)
 MESSAGES_PER_MINUTE = env.int("MESSAGES_PER_MINUTE", default=20)
 TOKENS_PER_DAY = env.int("TOKENS_PER_DAY", default=500_000)
 
+# Webhooks out. These hosts, as host[:port], may be http and private addresses.
+WEBHOOK_LOCAL_HOSTS = env.list("WEBHOOK_LOCAL_HOSTS", default=[])
+
 # Database. The embedded PostgreSQL is started by whoever runs the process: script/server, manage.py, the tests.
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 DATABASES = {
@@ -228,6 +231,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "api.schema.Schema",
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -235,13 +239,19 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Memories people told on WhatsApp, for programs. docs/api.md has examples.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["api.access.HasScope"],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "SORT_OPERATIONS": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/favicon.ico",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "validatorUrl": None},
     "AUTHENTICATION_WHITELIST": ["api.access.TokenAuthentication"],
     "PREPROCESSING_HOOKS": ["api.docs.keep_api"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.docs.close_requests"],
+    "ENUM_NAME_OVERRIDES": {
+        "MemoryType": "memories.models.Memory.Type",
+        "WritableMemoryType": "api.memory_requests.WRITABLE_TYPES",
+    },
 }
 # Counts requests of every process in one place; made by prepare_server.
 CACHES = {

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,48 +11,16 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 from mutagen.oggopus import OggOpus
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from messaging.simulator.phones import PHONES
 from tests.simulator.conftest import make_picture
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # A microphone that beeps, and a person who lets the page use it.
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
 PATIENCE = 20_000  # milliseconds; the first message loads the embedder
 OpenPhone = Callable[..., Page]
 
 STATEMENT = "My sister's birthday is on 14 March"
 QUESTION = "When is my sister's birthday?"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, whichever of its names it has here."""
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser found: looked for {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def faults() -> list[str]:
-    """What the browser complained about: errors, warnings, violations of the content security policy."""
-    return []
 
 
 @pytest.fixture

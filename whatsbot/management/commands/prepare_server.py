@@ -11,8 +11,6 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from knox.models import get_token_model
 
-from accounts.models import Scope
-
 
 class Command(BaseCommand):
     """What script/server runs before web and worker; a release step of production may run it too."""
@@ -35,7 +33,9 @@ class Command(BaseCommand):
             return
         password = secrets.token_urlsafe(12)
         staff = users.create_superuser("admin", password=password)
-        _, token = get_token_model().objects.create(user=staff, name="first token", scopes=[*Scope])
+        tokens = get_token_model()
+        scopes = [scope for scope, _ in tokens._meta.get_field("scopes").base_field.choices]
+        _, token = tokens.objects.create(user=staff, name="first token", scopes=scopes)
         path = settings.DATA_DIR / "credentials.txt"
         path.unlink(missing_ok=True)  # of a database that is gone
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
