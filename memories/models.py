@@ -1,5 +1,6 @@
 """What is remembered, and which answers used it. Mem0 holds the vectors; these rows are the record."""
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -96,6 +97,8 @@ class Memory(models.Model):
         indexes = (
             # Newest first: /list, the API, and "what did I say yesterday".
             models.Index(name="memory_by_time", fields=["user", "-happened_at", "-id"]),
+            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
+            BrinIndex(name="memory_created", fields=["created_at"]),
         )
 
     def __str__(self) -> str:

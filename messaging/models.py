@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Now
@@ -78,6 +79,8 @@ class RawMessage(models.Model):
             models.Index(
                 name="raw_message_media_pending", fields=["received_at"], condition=Q(media_pending=True)
             ),
+            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
+            BrinIndex(name="raw_message_received", fields=["received_at"]),
         )
 
     def __str__(self) -> str:
@@ -129,6 +132,10 @@ class Interaction(models.Model):
                 name="interaction_answered_after_start",
                 condition=Q(answered_at=None) | Q(answered_at__gte=models.F("started_at")),
             ),
+        )
+        indexes = (
+            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
+            BrinIndex(name="interaction_answered", fields=["answered_at"]),
         )
 
     def __str__(self) -> str:
@@ -246,6 +253,8 @@ class OutboundMessage(models.Model):
             ),
             models.Index(name="outbound_by_user", fields=["user", "-created_at"]),
             models.Index(name="outbound_by_media", fields=["media"], condition=Q(media__isnull=False)),
+            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
+            BrinIndex(name="outbound_created", fields=["created_at"]),
         )
 
     def __str__(self) -> str:
