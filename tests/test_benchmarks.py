@@ -78,3 +78,24 @@ def test_files_are_taken_in_beside_curl() -> None:
     assert result["mb_per_second"]["worker"] > 0
     assert result["ratio"] == result["mb_per_second"]["worker"] / result["mb_per_second"]["curl"]
     assert result["growth_mb"] < 64
+
+
+@pytest.mark.timeout(300)
+def test_lists_of_the_api_are_measured_beside_their_references() -> None:
+    result = run("api", "--memories", "3000", "--people", "60", "--requests", "16", "--rounds", "1")
+    assert (result["memories"], result["people"], result["clients"]) == (3000, 60, 8)
+    lists = ("GET /memories", "POST /memories/list", "GET /interactions/recent")
+    assert list(result["endpoints"]) == [
+        "GET /health/live",
+        *(f"{name}, {size}" for name in lists for size in ("1", "1,000")),
+        "POST /memories/list deep, 1,000",
+        "GET /analytics/summary",
+        "pgbench",
+    ]
+    for row in result["endpoints"].values():
+        assert row["per_second"] > 0
+        assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+        assert row["of GET /health/live"] > 0
+        assert row["of pgbench"] > 0
+    assert result["endpoints"]["pgbench"]["of pgbench"] == 1
+    assert result["deep_over_first"] > 0
