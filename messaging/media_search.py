@@ -4,15 +4,18 @@ from collections.abc import Collection, Sequence
 
 from django.db.models import QuerySet
 
-from media.models import MessageMedia
+from media.models import MediaFile, MessageMedia
 from memories.dates import UtcRange
 from memories.models import Memory, MemoryHistory
 from memories.search import ALWAYS, search_memories
 
-SHOWN_OF_LINK = ("raw_message_id", "position", "file_name", "sent_at")
-SHOWN_OF_FILE = tuple(
-    f"file__{name}" for name in ("file_hash", "kind", "content_type", "size", "description")
-)
+SHOWN_OF_FILE = ("file_hash", "size", "content_type", "kind", "description")  # in the order of the model
+# Written out, because every list asks it, mostly for nothing: Django takes longer to put it together than it runs.
+_LINKS = f"""
+SELECT link.id, raw_message_id, file_id, file_name, sent_at, {", ".join(SHOWN_OF_FILE)}
+FROM media_messagemedia AS link JOIN media_mediafile AS file ON file.id = file_id
+WHERE raw_message_id = ANY(%s) AND stored_at IS NOT NULL ORDER BY position
+"""
 LOOKED_AT = 50  # memories that fit best, among which files are looked for
 
 
@@ -73,8 +76,9 @@ def get_media_of(memories: Sequence[Memory]) -> dict[int, list[MessageMedia]]:
 
 def get_media_by_message(ids: Collection[int]) -> dict[int, list[MessageMedia]]:
     """By id of the message: its files that are stored, in order, with what is shown of them in lists."""
-    links = MessageMedia.objects.filter(raw_message_id__in=ids, file__stored_at__isnull=False)
     by_message: dict[int, list[MessageMedia]] = {}
-    for link in links.select_related("file").only(*SHOWN_OF_LINK, *SHOWN_OF_FILE).order_by("position"):
+    for link in MessageMedia.objects.raw(_LINKS, [list(ids)]):
+        values = [getattr(link, name) for name in SHOWN_OF_FILE]
+        link.file = MediaFile.from_db(link._state.db, ("id", *SHOWN_OF_FILE), [link.file_id, *values])
         by_message.setdefault(link.raw_message_id, []).append(link)
     return by_message
