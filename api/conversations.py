@@ -29,7 +29,11 @@ from memories.models import Memory
 from messaging.media_search import get_media_by_message
 from messaging.models import Interaction
 
-OF_MESSAGE = ("raw_message__received_at", "raw_message__body")
+# What is shown of the message a text is from, in the order of `Source`.
+OF_MESSAGE = (
+    *("raw_message_id", "raw_message__message_sid"),
+    *("raw_message__received_at", "raw_message__body"),
+)
 OF_CORRECTION = (
     *("corrected_by_id", "corrected_by__message_sid"),
     *("corrected_by__received_at", "corrected_by__body"),
@@ -84,8 +88,8 @@ class MemoryList(ApiView):
 
 def get_listed(person: WhatsAppUser) -> "QuerySet[Memory, Any]":
     """The memories of a person with what is shown of their messages, as flat rows."""
-    rows = Memory.objects.filter(user=person)
-    return rows.values_list(*COLUMNS, *OF_MESSAGE, *OF_CORRECTION, named=True)
+    columns = dict.fromkeys((*COLUMNS, *OF_MESSAGE, *OF_CORRECTION))
+    return Memory.objects.filter(user=person).values_list(*columns, named=True)
 
 
 class Source(NamedTuple):
@@ -102,7 +106,7 @@ Group = tuple[Source | None, list[Any]]
 
 def _get_source(row: Any) -> Source | None:
     """The message the present text is from."""
-    columns = OF_CORRECTION if row.corrected_by_id else ("raw_message_id", *COLUMNS[-1:], *OF_MESSAGE)
+    columns = OF_CORRECTION if row.corrected_by_id else OF_MESSAGE
     source = Source(*(getattr(row, name) for name in columns))
     return source if source.id else None
 

@@ -68,13 +68,13 @@ def _get_messages(turns: Sequence[Interaction]) -> dict[int, list[RawMessage]]:
     named = {turn.raw_message_id: turn.id for turn in turns}
     rows = RawMessage.objects.filter(Q(turn__in=turns) | Q(id__in=named))
     by_turn: dict[int, list[RawMessage]] = defaultdict(list)
-    naming: dict[int, RawMessage] = {}
+    naming: dict[int, list[RawMessage]] = defaultdict(list)
     for message in rows.only("message_sid", "received_at", "body", "payload", "turn").order_by("id"):
         if message.turn_id is not None:
             by_turn[message.turn_id].append(message)
         if message.id in named:
-            naming[named[message.id]] = message
-    return {turn.id: by_turn[turn.id] or [naming[turn.id]] for turn in turns}
+            naming[named[message.id]].append(message)
+    return {turn.id: by_turn[turn.id] or naming[turn.id] for turn in turns}  # neither: forgotten meanwhile
 
 
 def _collect(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
