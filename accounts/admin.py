@@ -45,4 +45,4 @@ class WhatsAppUserAdmin(ReadOnlyAdmin):
 
     list_display = ("__str__", "phone_number", "timezone", "timezone_source", "last_inbound_at")
     list_filter = ("timezone_source",)
-    search_fields = ("phone_number", "whatsapp_id", "profile_name")
+    search_fields = ("phone_number", "whatsapp_id", "profile_name", "name")
