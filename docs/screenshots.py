@@ -3,8 +3,8 @@
     python docs/screenshots.py http://127.0.0.1:8000 admin PASSWORD
 
 Writes simulator.png (a desktop), simulator-phone.png (360 pixels wide), simulator-media.png (a picture that is sent and
-asked for) and api.png (the API's documentation) into docs/images. It talks to the bot on three of the pretend phones; on
-a fresh server the pictures come out as in the README.
+asked for) and api.png (the API's documentation) into docs/images. It talks to the bot on three of the pretend phones;
+on a fresh server the pictures come out as in the README.
 """
 
 import argparse
