@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import ApiToken, StaffUser, WhatsAppUser
@@ -34,9 +35,9 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         """What it may do."""
         return ", ".join(token.scopes) or "none"
 
-    def has_delete_permission(self, request: object, obj: object | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
         """Deleting is revoking."""
-        return True
+        return request.user.has_perm("accounts.delete_apitoken")
 
 
 @admin.register(WhatsAppUser)
@@ -45,4 +46,4 @@ class WhatsAppUserAdmin(ReadOnlyAdmin):
 
     list_display = ("__str__", "phone_number", "timezone", "timezone_source", "last_inbound_at")
     list_filter = ("timezone_source",)
-    search_fields = ("phone_number", "whatsapp_id", "profile_name")
+    search_fields = ("phone_number", "whatsapp_id", "profile_name", "name")

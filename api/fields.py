@@ -15,6 +15,7 @@ from accounts.phone_numbers import read_phone_number
 EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
 MOST_METADATA_BYTES = 8 * 1024
 MOST_METADATA_DEPTH = 8
+MOST_CURSOR = 200  # characters
 # People who hide their number have such an address instead (contracts/twilio-whatsapp.md §1.2).
 SCOPED_ADDRESS = re.compile(r"whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 
@@ -51,13 +52,13 @@ def _find_other_type(field: serializers.Field, value: Any) -> str | None:
     return None
 
 
-@extend_schema_field({"type": "string", "format": "cursor"})
+@extend_schema_field({"type": "string", "format": "cursor", "maxLength": MOST_CURSOR})
 class CursorField(serializers.CharField):
     """Where a page begins."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("help_text", "`next_cursor` of the page before.")
-        super().__init__(required=False, **kwargs)
+        super().__init__(required=False, max_length=MOST_CURSOR, **kwargs)
 
 
 @extend_schema_field(NUMBER_SCHEMA)

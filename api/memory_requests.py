@@ -47,9 +47,7 @@ class MemoriesQuery(PersonFields):
         help_text="May be given several times.",
     )
     limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
-    cursor = serializers.CharField(
-        required=False, help_text="`next_cursor` of the page before; not with `query`."
-    )
+    cursor = CursorField(help_text="`next_cursor` of the page before; not with `query`.")
 
     def validate(self, attrs: Given) -> Given:
         """Days in order; no pages of a search."""

@@ -35,7 +35,7 @@ class CountryQuery(StrictSerializer):
 NUMBER = OpenApiParameter("number", NUMBER_SCHEMA, OpenApiParameter.PATH, description="In any spelling.")
 
 
-@extend_schema_field({"type": "string", "format": "iana-time-zone"})
+@extend_schema_field({"type": "string", "format": "iana-time-zone", "maxLength": 64})
 class ZoneField(serializers.CharField):
     """The name of a time zone, as it is called now."""
 
@@ -53,7 +53,7 @@ class PersonChanges(StrictSerializer):
     name = serializers.CharField(
         required=False, allow_blank=True, max_length=MOST_NAME, help_text="Goes before the name they chose."
     )
-    timezone = ZoneField(required=False, help_text="IANA name, like Europe/Berlin.")
+    timezone = ZoneField(required=False, max_length=64, help_text="IANA name, like Europe/Berlin.")
 
 
 class TracesSerializer(serializers.Serializer[Traces]):

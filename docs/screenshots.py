@@ -1,10 +1,10 @@
-"""Take the README's pictures of the simulator from a running server.
+"""Take the pictures of the README and the documentation from a running server.
 
     python docs/screenshots.py http://127.0.0.1:8000 admin PASSWORD
 
-Writes simulator.png (a desktop), simulator-phone.png (360 pixels wide) and simulator-media.png (a picture that is sent
-and asked for) into docs/images. It talks to the bot on three of the pretend phones; on a fresh server the pictures come
-out as in the README.
+Writes simulator.png (a desktop), simulator-phone.png (360 pixels wide), simulator-media.png (a picture that is sent and
+asked for) and api.png (the API's documentation) into docs/images. It talks to the bot on three of the pretend phones;
+on a fresh server the pictures come out as in the README.
 """
 
 import argparse
@@ -31,8 +31,8 @@ TALKS = {
 
 
 def main() -> None:
-    """Sign in, talk, take both pictures."""
-    parser = argparse.ArgumentParser(description="Take the README's pictures of the simulator.")
+    """Sign in, talk, take the pictures."""
+    parser = argparse.ArgumentParser(description="Take the pictures of the documentation.")
     parser.add_argument("url", help="where the server is, as in http://127.0.0.1:8000")
     parser.add_argument("username")
     parser.add_argument("password")
@@ -70,6 +70,9 @@ def main() -> None:
         say(page, "Where is the receipt for the boiler repair?", answers=2)
         page.locator(".message.theirs img").last.wait_for()
         page.screenshot(path=IMAGES / "simulator-media.png")
+        page.goto(f"{arguments.url}/docs")
+        page.locator("#operations-memories-memories_store .opblock-summary").wait_for()
+        page.screenshot(path=IMAGES / "api.png")
         browser.close()
 
 

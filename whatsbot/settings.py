@@ -276,9 +276,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"impersonal": {"()": "whatsbot.logs.Impersonal"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
+        "django.request": {"filters": ["impersonal"]},
         # These print addresses, texts or job arguments at INFO.
         "twilio.http_client": {"level": "WARNING"},
         "mem0": {"level": "WARNING"},

@@ -222,6 +222,25 @@ def test_no_token_is_stored_in_the_clear_where_requests_are_counted(
     assert not any(secret in key for key in keys for secret in (token, *digests))
 
 
+def test_the_back_office_lists_tokens_with_their_use_and_revokes_them(
+    client: Client, ask: Ask, staff: StaffUser
+) -> None:
+    ask("GET", "/analytics/summary")
+    client.force_login(staff)
+    page = client.get("/admin/accounts/apitoken/").content.decode()
+    assert all(said in page for said in ("analytics", "test", f"{timezone.now():%Y}"))
+    token = ApiToken.objects.get()
+    client.post(f"/admin/accounts/apitoken/{token.pk}/delete/", {"post": "yes"})
+    assert ask("GET", "/analytics/summary").status_code == 401
+
+
+def test_revoking_needs_its_permission(client: Client, make_token: Callable[..., str]) -> None:
+    make_token(READ)
+    client.force_login(StaffUser.objects.create_user("reader", password="correct horse", is_staff=True))
+    assert client.post(f"/admin/accounts/apitoken/{ApiToken.objects.get().pk}/delete/").status_code == 403
+    assert ApiToken.objects.exists()
+
+
 def test_the_documentation_asks_a_browser_to_sign_in(client: Client, staff: StaffUser) -> None:
     assert client.get("/docs").headers["Location"].startswith("/admin/login/")
     client.force_login(staff)
