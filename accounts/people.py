@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-from django.db.models import Q
-
 from accounts.models import WhatsAppUser
 from accounts.timezones import infer_timezone_from_number
 
@@ -12,9 +10,14 @@ NEVER = datetime.fromtimestamp(0, UTC)
 
 def get_person(address: str) -> WhatsAppUser | None:
     """The person with this number (E.164) or business-scoped address (``whatsapp:US.1349…``), or None."""
-    by_number = Q(phone_number=address) | Q(whatsapp_id=f"whatsapp:{address}")
-    by_address = Q(whatsapp_id=address) | Q(business_scoped_id=address)
-    return WhatsAppUser.objects.filter(by_number if address.startswith("+") else by_address).first()
+    if address.startswith("+"):
+        # Nearly always the first: one condition and no order, because every request of the API asks for somebody.
+        return _get(phone_number=address) or _get(whatsapp_id=f"whatsapp:{address}")
+    return _get(whatsapp_id=address) or _get(business_scoped_id=address)
+
+
+def _get(**unique: str) -> WhatsAppUser | None:
+    return next(iter(WhatsAppUser.objects.filter(**unique)), None)
 
 
 def make_person(phone_number: str) -> WhatsAppUser:

@@ -1,9 +1,8 @@
 """What was said and answered: memories by the message they are from, and the turns of a conversation."""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -13,31 +12,24 @@ from rest_framework.response import Response
 
 from accounts.models import Scope, WhatsAppUser
 from api.base import ApiView, find_person, read_body, read_query
+from api.listing import get_place, list_memories
 from api.memory_requests import PageFields
 from api.paging import Page, get_page, make_cursor
 from api.representations import (
-    COLUMNS,
     InteractionSerializer,
     Json,
     MemorySerializer,
     MessageSerializer,
-    show_message,
+    show_media,
     show_row,
 )
 from api.turns import show_turns
-from memories.models import Memory
+from media.models import MessageMedia
 from messaging.media_search import get_media_by_message
 from messaging.models import Interaction
 
-# What is shown of the message a text is from, in the order of `Source`.
-OF_MESSAGE = (
-    *("raw_message_id", "raw_message__message_sid"),
-    *("raw_message__received_at", "raw_message__body"),
-)
-OF_CORRECTION = (
-    *("corrected_by_id", "corrected_by__message_sid"),
-    *("corrected_by__received_at", "corrected_by__body"),
-)
+Row = dict[str, Any]
+Group = list[Row]  # of one message, or a single one of none
 
 
 class GroupSerializer(serializers.Serializer[Any]):
@@ -76,75 +68,49 @@ class MemoryList(ApiView):
         """Newest first. `limit` counts memories; a message is not divided unless it alone is more than a page."""
         given = read_body(request, PageFields)
         person = find_person(given)
-        page = get_page(
-            get_listed(person),
-            newest_by="happened_at",
-            cursor=given.get("cursor"),
-            limit=given["limit"],
-        )
+        page = list_memories(user_id=person.id, cursor=given.get("cursor"), limit=given["limit"])
         groups, cursor = _keep_whole([*_group(page.rows)], page)
         return Response({"results": show_groups(groups, person), "next_cursor": cursor})
 
 
-def get_listed(person: WhatsAppUser) -> "QuerySet[Memory, Any]":
-    """The memories of a person with what is shown of their messages, as flat rows."""
-    columns = dict.fromkeys((*COLUMNS, *OF_MESSAGE, *OF_CORRECTION))
-    return Memory.objects.filter(user=person).values_list(*columns, named=True)
+def _group(rows: Iterable[Row]) -> Iterator[Group]:
+    """Neighbours whose present text is from one message together; what is from no message stands by itself."""
+
+    def name(row: Row) -> tuple[str, int]:
+        return ("message", row["origin_id"]) if row["origin_id"] else ("memory", row["id"])
+
+    return (list(group) for _, group in groupby(rows, key=name))
 
 
-class Source(NamedTuple):
-    """What is shown of the message a text is from."""
-
-    id: int
-    message_sid: str
-    received_at: datetime
-    body: str
-
-
-Group = tuple[Source | None, list[Any]]
-
-
-def _get_source(row: Any) -> Source | None:
-    """The message the present text is from."""
-    columns = OF_CORRECTION if row.corrected_by_id else OF_MESSAGE
-    source = Source(*(getattr(row, name) for name in columns))
-    return source if source.id else None
-
-
-def _group(rows: Iterable[Any]) -> Iterator[Group]:
-    """Neighbours of one message together; what is from no message stands by itself."""
-
-    def name(row: Any) -> tuple[str, int]:
-        source = row.corrected_by_id or row.raw_message_id
-        return ("message", source) if source else ("memory", row.id)
-
-    for _, group in groupby(rows, key=name):
-        together = list(group)
-        yield _get_source(together[0]), together
-
-
-def _keep_whole(groups: list[Group], page: Page[Any]) -> tuple[list[Group], str | None]:
+def _keep_whole(groups: list[Group], page: Page[Row]) -> tuple[list[Group], str | None]:
     """Leave a message whose memories may go on behind the page to the next one, unless it fills this one alone."""
-    if page.next_cursor is None or len(groups) == 1 or groups[-1][0] is None:
+    if page.next_cursor is None or len(groups) == 1 or groups[-1][0]["origin_id"] is None:
         return groups, page.next_cursor
     kept = groups[:-1]
-    return kept, make_cursor(kept[-1][1][-1], "happened_at")
+    return kept, make_cursor(get_place(kept[-1][-1]))
 
 
 def show_groups(groups: list[Group], person: WhatsAppUser) -> list[Json]:
     """Messages of the person with their files, each with its memories."""
-    media = get_media_by_message({message.id for message, _ in groups if message})
-    number = person.phone_number
+    media = get_media_by_message({group[0]["origin_id"] for group in groups if group[0]["origin_id"]})
     return [
         {
-            "message": message and show_message(message, media),
-            "memories": [
-                show_row(row, whatsapp_number=number, message_sid=row.raw_message__message_sid)
-                for row in rows
-            ],
+            "message": _show_origin(group[0], media.get(group[0]["origin_id"], ())),
+            "memories": [show_row(row, person) for row in group],
         }
-        for message, rows in groups
+        for group in groups
     ]
+
+
+def _show_origin(row: Row, media: Sequence[MessageMedia]) -> Json | None:
+    if row["origin_id"] is None:
+        return None
+    return {
+        "message_sid": row["origin_sid"],
+        "received_at": row["origin_received_at"],
+        "text": row["origin_body"],
+        "media": show_media(media),
+    }
 
 
 class RecentInteractions(ApiView):

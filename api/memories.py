@@ -18,10 +18,10 @@ from api import idempotency
 from api.base import NOBODY, ApiView, Given, find_person, read_body, read_query
 from api.errors import Unprocessable
 from api.fields import StrictSerializer
+from api.listing import list_memories
 from api.memory_requests import HistoryQuery, MemoriesQuery, MemoryChanges, NewMemory, check_event
 from api.paging import get_page
 from api.representations import (
-    COLUMNS,
     FoundMemorySerializer,
     HistorySerializer,
     MemorySerializer,
@@ -33,7 +33,7 @@ from api.representations import (
 from memories.changes import amend_memory, forget_memory
 from memories.dates import LocalDays, UtcRange, get_next_day
 from memories.models import Memory, MemoryHistory
-from memories.search import ALWAYS, get_memories, search_memories
+from memories.search import get_memories, search_memories
 from memories.store import Outcome, store_memory_direct
 
 
@@ -83,9 +83,10 @@ class MemoryCollection(ApiView):
         narrowing: dict[str, Any] = {
             "user_id": person.id,
             "within": get_range(person, given.get("start_date"), given.get("end_date")),
-            "types": given.get("type", ()),
-            "sources": given.get("source", ()),
+            "types": given.get("type"),
+            "sources": given.get("source"),
         }
+        narrowing = {name: value for name, value in narrowing.items() if value}
         if "query" in given:
             found = search_memories(query=given["query"], limit=given["limit"], **narrowing)
             for hit in found.hits:
@@ -93,14 +94,15 @@ class MemoryCollection(ApiView):
             return Response(
                 {"results": show_found(found.hits), "next_cursor": None, "degraded": found.degraded}
             )
-        page = get_page(
-            get_memories(**narrowing).values_list(*COLUMNS, named=True),
-            newest_by="happened_at",
-            cursor=given.get("cursor"),
-            limit=given["limit"],
-        )
-        rows = show_rows(page.rows, person)
-        return Response({"results": rows, "next_cursor": page.next_cursor, "degraded": False})
+        place = {"cursor": given.get("cursor"), "limit": given["limit"]}
+        if narrowing.keys() == {"user_id"}:
+            newest = list_memories(user_id=person.id, **place)
+            results, cursor = show_rows(newest.rows, person), newest.next_cursor
+        else:
+            rows = get_memories(**narrowing).select_related("user")
+            page = get_page(rows, newest_by="happened_at", **place)
+            results, cursor = show_found(page.rows), page.next_cursor
+        return Response({"results": results, "next_cursor": cursor, "degraded": False})
 
     @extend_schema(
         operation_id="memories_store",
@@ -138,10 +140,10 @@ class MemoryCollection(ApiView):
         return Response(answer, status=code, headers={"Location": f"/memories/{memory.id}"})
 
 
-def get_range(person: WhatsAppUser, first: date | None, last: date | None) -> UtcRange:
-    """The instants of days on the person's calendar, both included; None leaves a side open."""
+def get_range(person: WhatsAppUser, first: date | None, last: date | None) -> UtcRange | None:
+    """The instants of days on the person's calendar, both included, None leaving a side open; None for all days."""
     if first is None and last is None:
-        return ALWAYS
+        return None
     end = last and get_next_day(last)
     return LocalDays(start=first, end=end).to_utc(ZoneInfo(person.timezone))
 

@@ -3,9 +3,10 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db.models import F, QuerySet
@@ -15,7 +16,6 @@ from api.errors import Unprocessable
 
 Row = TypeVar("Row")
 LARGEST_ID = 2**63 - 1
-NOT_OURS = {"cursor": ["This cursor is not one of ours."]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +29,45 @@ class Page(Generic[Row]):
 def get_page(rows: "QuerySet[Any, Row]", *, newest_by: str, cursor: str | None, limit: int) -> Page[Row]:
     """One page of ``rows`` by the time ``newest_by`` and the id, both descending.
 
-    One row more than asked for tells whether there is a next page. Raises Unprocessable for a cursor that is not ours.
+    Raises Unprocessable for a cursor that is not ours.
     """
     if cursor is not None:
-        try:
-            place = _decode(cursor)
-        except (ValueError, TypeError, OverflowError, RecursionError):
-            raise Unprocessable(NOT_OURS) from None
+        place = read_cursor(cursor)
         # Where the time is another table's, only a condition on it alone can begin in the middle of its index.
         rows = rows.filter(
             TupleLessThan(Tuple(F(newest_by), F("id")), place), **{f"{newest_by}__lte": place[0]}
         )
     found = list(rows.order_by(f"-{newest_by}", "-id")[: limit + 1])
-    return Page(found[:limit], make_cursor(found[limit - 1], newest_by) if len(found) > limit else None)
+    read_place = attrgetter(newest_by.replace("__", "."), "id")
+
+    def get_place(row: Row) -> tuple[str, int]:
+        when, row_id = read_place(row)
+        return when.isoformat(), row_id
+
+    return cut_page(found, limit=limit, get_place=get_place)
 
 
-def make_cursor(row: Any, newest_by: str) -> str:
-    """Where the rows behind this one begin."""
-    value = row
-    for name in newest_by.split("__"):
-        value = getattr(value, name)
-    text = json.dumps([value.isoformat(), row.id], separators=(",", ":"))
+def cut_page(found: list[Row], *, limit: int, get_place: Callable[[Row], tuple[str, int]]) -> Page[Row]:
+    """A page of rows of which one more than asked for was looked for: it tells whether there is a next page."""
+    is_last = len(found) <= limit
+    return Page(found[:limit], None if is_last else make_cursor(get_place(found[limit - 1])))
+
+
+def make_cursor(place: tuple[str, int]) -> str:
+    """Where the rows behind this place begin: the time (ISO 8601) and the id of a row."""
+    text = json.dumps(place, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> Sequence[Any]:
-    """Time and id. Raises ValueError and the like for what `make_cursor` has not made."""
+def read_cursor(cursor: str) -> tuple[datetime, int]:
+    """Time and id. Raises Unprocessable for what `make_cursor` has not made."""
+    try:
+        return _decode(cursor)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise Unprocessable({"cursor": ["This cursor is not one of ours."]}) from None
+
+
+def _decode(cursor: str) -> tuple[datetime, int]:
     if not cursor.isascii():
         raise ValueError
     try:

@@ -21,11 +21,7 @@ from messaging.media_search import get_media_by_message
 from messaging.models import Interaction, RawMessage
 
 Json = dict[str, Any]
-# What a list of memories reads of each, flat: an object for each row costs more than its query.
-COLUMNS = (
-    *("id", "number", "text", "type", "source", "metadata", "happened_at", "event_start", "event_end"),
-    *("created_at", "updated_at", "raw_message_id", "raw_message__message_sid"),
-)
+TIMES = ("happened_at", "event_start", "event_end", "created_at", "updated_at")
 
 
 class MediaSerializer(serializers.ModelSerializer[MessageMedia]):
@@ -201,36 +197,32 @@ def show_media(links: Iterable[MessageMedia]) -> list[Json]:
 
 def show_memory(memory: Memory) -> Json:
     """One memory, without files."""
+    row = {name: getattr(memory, name) for name in ("id", "number", "text", "type", "source", "metadata")}
+    times = {name: show_time(getattr(memory, name)) for name in TIMES}
     sid = memory.raw_message.message_sid if memory.raw_message else None
-    return show_row(memory, whatsapp_number=memory.user.phone_number, message_sid=sid)
+    return show_row(row | times | {"message_sid": sid}, memory.user)
 
 
-def show_row(row: Any, *, whatsapp_number: str | None, message_sid: str | None) -> Json:
-    """One memory, which may also be a row of a list with these columns."""
+def show_row(row: Mapping[str, Any], person: WhatsAppUser) -> Json:
+    """One memory of a list, whose times are texts."""
     return {
-        "id": row.id,
-        "number": row.number,
-        "whatsapp_number": whatsapp_number,
-        "memory_text": row.text,
-        "memory_type": row.type,
-        "source": row.source,
-        "metadata": row.metadata,
-        "happened_at": show_time(row.happened_at),
-        "event_start": show_time(row.event_start),
-        "event_end": show_time(row.event_end),
-        "created_at": show_time(row.created_at),
-        "updated_at": show_time(row.updated_at),
-        "message_sid": message_sid,
+        "id": row["id"],
+        "number": row["number"],
+        "whatsapp_number": person.phone_number,
+        "memory_text": row["text"],
+        "memory_type": row["type"],
+        "source": row["source"],
+        "metadata": row["metadata"],
+        **{name: row[name] for name in TIMES},
+        "message_sid": row["message_sid"],
     }
 
 
-def show_rows(rows: Sequence[Any], person: WhatsAppUser) -> list[Json]:
-    """Memories of a person, as rows of `COLUMNS`, with their files."""
-    media = get_media_by_message({row.raw_message_id for row in rows if row.raw_message_id})
+def show_rows(rows: Sequence[Mapping[str, Any]], person: WhatsAppUser) -> list[Json]:
+    """A list of one person's memories with their files."""
+    media = get_media_by_message({row["raw_message_id"] for row in rows if row["raw_message_id"]})
     return [
-        show_row(row, whatsapp_number=person.phone_number, message_sid=row.raw_message__message_sid)
-        | {"media": show_media(media.get(row.raw_message_id, ()))}
-        for row in rows
+        show_row(row, person) | {"media": show_media(media.get(row["raw_message_id"], ()))} for row in rows
     ]
 
 
@@ -267,8 +259,8 @@ def show_history(row: MemoryHistory) -> Json:
     }
 
 
-def show_message(message: Any, media: Mapping[int, Sequence[MessageMedia]]) -> Json:
-    """A message, or what is read of one; ``media`` are the files by message."""
+def show_message(message: RawMessage, media: Mapping[int, Sequence[MessageMedia]]) -> Json:
+    """A message; ``media`` are the files by message."""
     return {
         "message_sid": message.message_sid,
         "received_at": show_time(message.received_at),
