@@ -1,7 +1,7 @@
 """What every view of the API shares: who is let in, how requests are read, and who is asked about."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from rest_framework import serializers
@@ -23,7 +23,6 @@ from whatsbot.content_security import STYLED
 
 NOBODY = "The bot has never heard from this number."
 Given = dict[str, Any]
-AnySerializer = TypeVar("AnySerializer", bound=StrictSerializer)
 
 
 class LimitedJSONParser(JSONParser):

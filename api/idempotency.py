@@ -34,7 +34,7 @@ def read_key(request: Request) -> str | None:
     return f"api:{client}:{key}"
 
 
-def claim(*, user_id: int, key: str, body: Mapping[str, Any]) -> IdempotentRequest:
+def claim(*, user_id: int, key: str, body: Any) -> IdempotentRequest:
     """The request of this key, whether it is new, was cut off, or is done.
 
     Raises Unprocessable if the key came with another body before, Conflict if what it made has been deleted since.
@@ -64,5 +64,5 @@ def forget_old() -> int:
 
 
 def _take_fingerprint(body: Mapping[str, Any]) -> str:
-    text = json.dumps(body, sort_keys=True, default=str)
+    text = json.dumps(body, sort_keys=True)
     return salted_hmac("api.idempotency", text, algorithm="sha256").hexdigest()

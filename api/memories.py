@@ -128,7 +128,7 @@ class MemoryCollection(ApiView):
         if person is None:
             person, is_new = _create_person(number, given), True
         try:
-            memory, is_made = _store(person, given, key=key)
+            memory, is_made = _store(person, given, key=key, body=request.data)
         except IntegrityError:
             raise NotFound(NOBODY) from None  # erased at this moment
         except BaseException:
@@ -170,8 +170,8 @@ def _withdraw(person: WhatsAppUser) -> None:
         row.delete()
 
 
-def _store(person: WhatsAppUser, given: Given, *, key: str | None) -> tuple[Memory, bool]:
-    """The memory, and whether this request has made it."""
+def _store(person: WhatsAppUser, given: Given, *, key: str | None, body: Any) -> tuple[Memory, bool]:
+    """The memory, and whether this request has made it; ``body`` is what was sent, before it was read."""
     fields: dict[str, Any] = {
         "user_id": person.id,
         "text": given["memory_text"],
@@ -185,7 +185,7 @@ def _store(person: WhatsAppUser, given: Given, *, key: str | None) -> tuple[Memo
     if key is None:
         stored = store_memory_direct(**fields)
         return stored.memory, stored.outcome is Outcome.SAVED
-    claimed = idempotency.claim(user_id=person.id, key=key, body=given)
+    claimed = idempotency.claim(user_id=person.id, key=key, body=body)
     if claimed.memory_id is not None:
         return find_memory(claimed.memory_id), False
     fields["happened_at"] = fields["happened_at"] or claimed.created_at

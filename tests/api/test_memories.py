@@ -350,6 +350,13 @@ class TestStoringOnce:
         assert response.status_code == 422
         assert Memory.objects.count() == 1
 
+    def test_a_repeat_is_one_also_when_the_persons_clocks_have_changed(
+        self, ask: Ask, person: WhatsAppUser
+    ) -> None:
+        first = store(ask, key="one", happened_at="2026-05-03T10:00:00")
+        WhatsAppUser.objects.update(timezone="Asia/Tokyo")
+        assert store(ask, key="one", happened_at="2026-05-03T10:00:00").json() == first.json()
+
     def test_a_repeat_does_not_bring_back_what_was_deleted(self, ask: Ask, person: WhatsAppUser) -> None:
         made = store(ask, key="one").json()
         assert ask("DELETE", f"/memories/{made['id']}").status_code == 204
