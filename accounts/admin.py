@@ -1,4 +1,4 @@
-"""Staff logins, API tokens and people in the back-office."""
+"""Staff logins and API tokens in the back-office."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.models import ApiToken, StaffUser, WhatsAppUser
+from accounts.models import ApiToken, StaffUser
 from whatsbot.admin import ModelAdmin, ReadOnlyAdmin
 
 admin.site.unregister(Group)
@@ -38,12 +38,3 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
         """Deleting is revoking."""
         return request.user.has_perm("accounts.delete_apitoken")
-
-
-@admin.register(WhatsAppUser)
-class WhatsAppUserAdmin(ReadOnlyAdmin):
-    """People on WhatsApp."""
-
-    list_display = ("__str__", "phone_number", "timezone", "timezone_source", "last_inbound_at")
-    list_filter = ("timezone_source",)
-    search_fields = ("phone_number", "whatsapp_id", "profile_name", "name")

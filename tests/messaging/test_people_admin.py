@@ -1,0 +1,106 @@
+"""People in the back-office: found by badly written numbers, erased with a receipt."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+
+from accounts.models import StaffUser, WhatsAppUser
+from messaging.models import ErasureReceipt
+from tests.media.objects import make_file, send_file
+from tests.messaging.made import answer, make_raw, remember
+
+pytestmark = pytest.mark.django_db
+PEOPLE = "/admin/accounts/whatsappuser/"
+
+
+@pytest.fixture
+def ana(settings: Any, tmp_path: Path) -> WhatsAppUser:
+    """Somebody with a past, all of which has the same word in it."""
+    settings.MEDIA_ROOT = tmp_path
+    person = WhatsAppUser.objects.create(
+        whatsapp_id="whatsapp:+12025550143", phone_number="+12025550143", profile_name="Zanzibar Ana"
+    )
+    raw = make_raw(person, "zanzibar")
+    answer(person, "zanzibar?", "zanzibar", used=[remember(person, "zanzibar", raw=raw)])
+    send_file(person, make_file(b"zanzibar"))
+    return person
+
+
+@pytest.fixture
+def bo() -> WhatsAppUser:
+    """Somebody else."""
+    person = WhatsAppUser.objects.create(whatsapp_id="whatsapp:+4915228817386", phone_number="+4915228817386")
+    remember(person, "theirs")
+    return person
+
+
+def dump() -> str:
+    """Every row of every table but those of the login and its deeds."""
+    with connection.cursor() as cursor:
+        rows: list[str] = []
+        for table in connection.introspection.table_names(cursor):
+            if not table.startswith("django_"):
+                cursor.execute(f"SELECT t::text FROM {table} AS t")
+                rows += [text for (text,) in cursor.fetchall()]
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("+1 (202) 555-0143", "whatsapp:+12025550143", "+1.202.555.0143", "(202) 555 0143", "0202 555-0143"),
+        *("555 01 43", "zanzibar", "Ana"),
+    ],
+)
+def test_a_person_is_found_however_the_number_is_written(
+    admin_client: Client, ana: WhatsAppUser, bo: WhatsAppUser, written: str
+) -> None:
+    page = admin_client.get(PEOPLE, {"q": written}).content.decode()
+    assert f"{PEOPLE}{ana.id}/change/" in page
+    assert f"{PEOPLE}{bo.id}/change/" not in page
+
+
+@pytest.mark.parametrize("way", ["one", "selected"])
+def test_erasing_says_what_goes_and_leaves_nothing_but_a_receipt(
+    admin_client: Client, ana: WhatsAppUser, bo: WhatsAppUser, way: str, run_jobs: Callable[[], int]
+) -> None:
+    if way == "one":
+        path, data = f"{PEOPLE}{ana.id}/delete/", {}
+        asked = admin_client.get(path)
+    else:
+        path, data = PEOPLE, {"action": "delete_selected", "_selected_action": str(ana.id)}
+        asked = admin_client.post(path, data)
+    page = asked.content.decode()
+    assert all(
+        said in page for said in ("1 memory", "3 messages of yours", "1 file of yours", "entries in Mem0")
+    )
+    done = admin_client.post(path, data | {"post": "yes"}, follow=True)
+    receipt = ErasureReceipt.objects.get()
+    assert f"/admin/messaging/erasurereceipt/{receipt.id}/change/" in done.content.decode()
+    assert (receipt.asked_by, receipt.erased["messages"]) == ("login admin", 3)
+    left = dump()
+    assert "anzibar" not in left
+    assert "2025550143" not in left
+    assert "theirs" in left
+
+
+def test_the_deeds_of_the_login_name_nobody(admin_client: Client, ana: WhatsAppUser) -> None:
+    admin_client.post(f"{PEOPLE}{ana.id}/delete/", {"post": "yes"})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT object_repr FROM django_admin_log")
+        assert "anzibar" not in str(cursor.fetchall())
+
+
+def test_who_may_only_look_erases_nobody(client: Client, ana: WhatsAppUser) -> None:
+    login = StaffUser.objects.create(username="looks", is_staff=True)
+    login.user_permissions.add(Permission.objects.get(codename="view_whatsappuser"))
+    client.force_login(login)
+    assert client.get(PEOPLE).status_code == 200
+    assert client.post(f"{PEOPLE}{ana.id}/delete/", {"post": "yes"}).status_code == 403
+    client.post(PEOPLE, {"action": "delete_selected", "_selected_action": ana.id, "post": "yes"})
+    assert WhatsAppUser.objects.filter(id=ana.id).exists()
