@@ -179,6 +179,7 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     """Web, worker and simulator as `script/server` runs them, on a database of their own."""
     environment = {"SIMULATOR": "true", "SEND_GRACE_SECONDS": "3", "BURST_SECONDS": "0.5"}
     with running_stack(data_dir=tmp_path_factory.mktemp("server"), environment=environment) as stack:
+        stack.wait_for_worker()
         yield RunningServer(
             base_url=stack.base_url,
             staff_username=stack.credentials["Staff login"],

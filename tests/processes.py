@@ -104,6 +104,11 @@ class Stack:
         """Wait until the web process answers."""
         wait_for(lambda: self._is_live(), seconds=30, what="the web process to answer")
 
+    def wait_for_worker(self) -> None:
+        """Wait until a worker has been heard of: it loads its models first."""
+        heard = "SELECT 1 FROM procrastinate_workers"
+        wait_for(lambda: self.sql(heard), seconds=60, what="a worker to be heard of")
+
     def _is_live(self) -> bool:
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.base_url}/health/live", timeout=1).status_code == 200
