@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.conftest import make_payload
-from tests.processes import RunningServer, Stack
+from tests.processes import Stack
 from whatsbot.integrations.twilio import sign
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +36,21 @@ def test_the_web_process_imports_neither_mem0_nor_gemini() -> None:
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-def test_each_process_that_serves_requests_stays_small(running_server: RunningServer) -> None:
-    secrets = json.loads((running_server.stack.data_dir / "secrets.json").read_text())
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Stack]:
+    """A web process that nobody has searched with."""
+    stack = Stack(data_dir=tmp_path, environment={"SIMULATOR": "true"})
+    stack.prepare()
+    try:
+        stack.start("web")
+        stack.wait_until_ready()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def test_each_process_that_serves_requests_stays_small(web: Stack) -> None:
+    secrets = json.loads((web.data_dir / "secrets.json").read_text())
 
     def post(number: int) -> int:
         payload = make_payload(
@@ -43,7 +58,7 @@ def test_each_process_that_serves_requests_stays_small(running_server: RunningSe
             AccountSid=secrets["SIMULATOR_ACCOUNT_SID"],
             From=f"whatsapp:+1202555{number % 100:04d}",
         )
-        url = f"{running_server.base_url}/webhook"
+        url = f"{web.base_url}/webhook"
         signature = sign(url=url, params=payload, token=secrets["SIMULATOR_AUTH_TOKEN"])
         return requests.post(
             url, data=payload, headers={"X-Twilio-Signature": signature}, timeout=20
@@ -52,10 +67,10 @@ def test_each_process_that_serves_requests_stays_small(running_server: RunningSe
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(post, range(300))) == {200}
     session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {running_server.api_token}"
-    url = f"{running_server.base_url}/memories"
+    session.headers["Authorization"] = f"Bearer {web.credentials['API token']}"
+    url = f"{web.base_url}/memories"
     assert session.get(url, params={"whatsapp_number": "+12025550007"}, timeout=20).status_code == 200
-    sizes = get_resident_mb(running_server.stack)
+    sizes = get_resident_mb(web)
     print(sizes)
     assert len(sizes) >= 3, "the server and its two workers"
     assert max(sizes) < MAX_RESIDENT_MB
