@@ -17,6 +17,7 @@ from api.models import IdempotentRequest
 from memories.models import Memory, MemoryHistory
 from tests.api.conftest import NUMBER, Ask
 from tests.messaging.made import make_raw, remember
+from tests.rows import dump_database
 from whatsbot.exceptions import TransientProviderError
 from whatsbot.integrations import mem0
 
@@ -155,7 +156,8 @@ class TestReading:
 
 
 def test_reading_changes_nothing(ask: Ask, three: WhatsAppUser) -> None:
-    before = dump()
+    asking = ("accounts_apitoken", "whatsbot_cache")  # who asked is noted
+    before = dump_database(leave_out=asking)
     memory = Memory.objects.first()
     assert memory is not None
     query = {"whatsapp_number": NUMBER}
@@ -171,18 +173,7 @@ def test_reading_changes_nothing(ask: Ask, three: WhatsAppUser) -> None:
         ("GET", "/analytics/summary", {}),
     ):
         assert ask(method, path, **options).status_code == 200
-    assert dump() == before
-
-
-def dump() -> list[str]:
-    """Every row, but for what is noted of who asked."""
-    with connection.cursor() as cursor:
-        rows: list[str] = []
-        for table in sorted(connection.introspection.table_names(cursor)):
-            if table not in ("accounts_apitoken", "whatsbot_cache"):
-                cursor.execute(f"SELECT t::text FROM {table} AS t ORDER BY 1")
-                rows += [f"{table}: {text}" for (text,) in cursor.fetchall()]
-    return rows
+    assert dump_database(leave_out=asking) == before
 
 
 class TestSearching:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
-from django.db import connection
 
 from accounts.models import WhatsAppUser
 from media.models import MediaFile
@@ -18,6 +17,7 @@ from messaging.models import ErasureReceipt
 from tests.api.conftest import NUMBER, Ask
 from tests.media.objects import make_file, send_file
 from tests.messaging.made import answer, make_raw, remember
+from tests.rows import dump_database
 from whatsbot.integrations import mem0
 
 pytestmark = pytest.mark.django_db
@@ -105,16 +105,6 @@ class TestExporting:
             assert any(name.startswith("media/") for name in archive.namelist())
 
 
-def dump() -> str:
-    """Every row of every table, as text."""
-    with connection.cursor() as cursor:
-        rows: list[str] = []
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT t::text FROM {table} AS t")
-            rows += [text for (text,) in cursor.fetchall()]
-    return "\n".join(rows)
-
-
 class TestErasing:
     def test_nothing_of_them_is_left_and_the_receipt_says_how_much_there_was(
         self, ask: Ask, person: WhatsAppUser
@@ -132,7 +122,7 @@ class TestErasing:
         assert receipt["erased"] == {
             **{"memories": 1, "earlier_texts": 0, "messages": 2, "answers": 1, "files": 0}
         }
-        left = dump()
+        left = dump_database()
         assert "zanzibar" not in left
         assert NUMBER not in left
         assert "theirs" in left
@@ -155,7 +145,7 @@ class TestErasing:
         make_raw(person, "still waiting")
         ask("DELETE", PATH)
         run_jobs()
-        assert "still waiting" not in dump()
+        assert "still waiting" not in dump_database()
 
     def test_an_unknown_receipt_is_not_found(self, ask: Ask) -> None:
         assert ask("GET", f"/erasures/{uuid.uuid4()}").status_code == 404

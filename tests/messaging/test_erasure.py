@@ -24,6 +24,7 @@ from messaging.models import DeliveryEvent, Interaction, OutboundMessage, Pendin
 from tests.conftest import make_payload
 from tests.memories.sides import make_person
 from tests.messaging.made import CODE, answer, make_raw, make_turn, remember
+from tests.rows import dump_database
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "whatsapp:+12025550143"
@@ -74,16 +75,6 @@ def confirm(person: WhatsAppUser) -> RawMessage:
 
 def erase(person: WhatsAppUser, raw: RawMessage | None = None) -> Traces:
     return erase_person(user_id=person.id, raw_message_id=(raw or confirm(person)).id)
-
-
-def dump_database() -> str:
-    """Every row of every table, as text."""
-    with connection.cursor() as cursor:
-        rows: list[str] = []
-        for table in sorted(connection.introspection.table_names(cursor)):
-            cursor.execute(f"SELECT t::text FROM {table} AS t")
-            rows += [f"{table}: {text}" for (text,) in cursor.fetchall()]
-    return "\n".join(rows)
 
 
 def test_nothing_they_ever_said_is_left_anywhere(ana: WhatsAppUser) -> None:

@@ -13,6 +13,7 @@ from accounts.models import StaffUser, WhatsAppUser
 from messaging.models import ErasureReceipt
 from tests.media.objects import make_file, send_file
 from tests.messaging.made import answer, make_raw, remember
+from tests.rows import dump_database
 
 pytestmark = pytest.mark.django_db
 PEOPLE = "/admin/accounts/whatsappuser/"
@@ -37,17 +38,6 @@ def bo() -> WhatsAppUser:
     person = WhatsAppUser.objects.create(whatsapp_id="whatsapp:+4915228817386", phone_number="+4915228817386")
     remember(person, "theirs")
     return person
-
-
-def dump() -> str:
-    """Every row of every table but those of the login and its deeds."""
-    with connection.cursor() as cursor:
-        rows: list[str] = []
-        for table in connection.introspection.table_names(cursor):
-            if not table.startswith("django_"):
-                cursor.execute(f"SELECT t::text FROM {table} AS t")
-                rows += [text for (text,) in cursor.fetchall()]
-    return "\n".join(rows)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +73,7 @@ def test_erasing_says_what_goes_and_leaves_nothing_but_a_receipt(
     receipt = ErasureReceipt.objects.get()
     assert f"/admin/messaging/erasurereceipt/{receipt.id}/change/" in done.content.decode()
     assert (receipt.asked_by, receipt.erased["messages"]) == ("login admin", 3)
-    left = dump()
+    left = dump_database(leave_out=("django_",))  # the login's deeds
     assert "anzibar" not in left
     assert "2025550143" not in left
     assert "theirs" in left
