@@ -79,7 +79,7 @@ class PerToken(SimpleRateThrottle):
         return f"{limit}/min" if limit else None
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        """A token's digest never leaves its table: its row is named by what is shown of it and the login."""
+        """The login with a part of the token's digest, which tells tokens apart; the whole never leaves its table."""
         auth: Any = request.auth
         part = f"{request.user.pk}:{auth.pk[:32] if isinstance(auth, ApiToken) else 'session'}"
         return self.cache_format % {"scope": self.scope, "ident": part}

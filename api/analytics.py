@@ -1,6 +1,5 @@
 """``GET /analytics/summary``: figures of a span of days, without a word anybody has said."""
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -149,17 +148,22 @@ def summarize(*, start_date: date, end_date: date) -> Given:
     messages = _within(RawMessage.objects.all(), "received_at", span)
     answers = _within(Interaction.objects.all(), "answered_at", span)
     stored = _within(Memory.objects.all(), "created_at", span)
+    days = _count_by_day(messages, answers, stored, start_date=start_date, end_date=end_date)
+    answers_by_kind = _count_by(answers, "kind")
     return {
         "start_date": start_date,
         "end_date": end_date,
         "people": _count_people(messages, span),
-        "messages": messages.count(),
-        "answers_by_kind": _count_by(answers, "kind"),
-        "days": _count_by_day(messages, answers, stored, start_date=start_date, end_date=end_date),
+        "messages": sum(day["messages"] for day in days),
+        "answers_by_kind": answers_by_kind,
+        "days": days,
         "memories": _count_memories(stored, span),
         "media": _count_media(span),
         "response_times": _measure_responses(answers),
-        "failures": _count_failures(messages, answers, span),
+        "failures": {
+            "apologies": answers_by_kind.get(Interaction.Kind.APOLOGY, 0),
+            **_count_failures(messages, span),
+        },
     }
 
 
@@ -192,7 +196,7 @@ def _count_by_day(
     *,
     start_date: date,
     end_date: date,
-) -> Iterable[Given]:
+) -> list[Given]:
     counted = {
         name: _count_days(rows, field)
         for name, rows, field in (
@@ -227,10 +231,11 @@ def _count_media(span: Span) -> Given:
     kept = MediaFile.objects.filter(stored_at__isnull=False).aggregate(
         files_stored=Count("pk"), bytes_stored=Sum("size"), bytes_saved=Sum(F("size") * F("forwarded_count"))
     )
+    by_kind = _count_by(links.filter(file__isnull=False), "file__kind")
     return {
-        "received": links.filter(file__isnull=False).count(),
+        "received": sum(by_kind.values()),
         "refused": _count_by(links.exclude(refusal=""), "refusal"),
-        "by_kind": _count_by(links.filter(file__isnull=False), "file__kind"),
+        "by_kind": by_kind,
         **{name: value or 0 for name, value in kept.items()},
     }
 
@@ -250,10 +255,9 @@ def _measure_responses(answers: "QuerySet[Any]") -> Given:
     return dict(zip(names, row, strict=True))
 
 
-def _count_failures(messages: "QuerySet[Any]", answers: "QuerySet[Any]", span: Span) -> Given:
+def _count_failures(messages: "QuerySet[Any]", span: Span) -> Given:
     failed = OutboundMessage.objects.filter(status=OutboundMessage.Status.FAILED)
     return {
-        "apologies": answers.filter(kind=Interaction.Kind.APOLOGY).count(),
         "unanswered": messages.filter(status=RawMessage.Status.RECEIVED).count(),
         "undelivered_by_code": _count_by(_within(failed, "created_at", span), "error_code"),
     }

@@ -19,7 +19,7 @@ from api.base import NOBODY, ApiView, Given, find_person, read_body, read_query
 from api.errors import Unprocessable
 from api.fields import StrictSerializer
 from api.listing import list_memories
-from api.memory_requests import HistoryQuery, MemoriesQuery, MemoryChanges, NewMemory, check_event
+from api.memory_requests import MemoriesQuery, MemoryChanges, NewMemory, PageQuery, check_event
 from api.paging import get_page
 from api.representations import (
     FoundMemorySerializer,
@@ -239,13 +239,13 @@ class MemoryHistoryList(ApiView):
 
     @extend_schema(
         operation_id="memories_history",
-        parameters=[HistoryQuery],
+        parameters=[PageQuery],
         responses=HistoryPage,
         summary="The history of a memory",
     )
     def get(self, request: Request, memory_id: int) -> Response:
         """Texts that were corrected, and repeats, newest first; the present text is with the memory."""
-        given = read_query(request, HistoryQuery)
+        given = read_query(request, PageQuery)
         memory = find_memory(memory_id)
         page = get_page(
             MemoryHistory.objects.filter(memory=memory)

@@ -24,7 +24,18 @@ def check_event(start: Any, end: Any) -> None:
         raise Unprocessable({"event_end": ["It ends after it begins."]})
 
 
-class MemoriesQuery(PersonFields):
+class PageQuery(StrictSerializer):
+    """Which page of a list."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
+    cursor = CursorField()
+
+
+class PageFields(PersonFields, PageQuery):
+    """Whose rows, and which page of them."""
+
+
+class MemoriesQuery(PageFields):
     """Whose memories, and which."""
 
     query = serializers.CharField(
@@ -46,7 +57,6 @@ class MemoriesQuery(PersonFields):
         max_length=len(Memory.Source),
         help_text="May be given several times.",
     )
-    limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
     cursor = CursorField(help_text="`next_cursor` of the page before; not with `query`.")
 
     def validate(self, attrs: Given) -> Given:
@@ -89,17 +99,3 @@ class MemoryChanges(StrictSerializer):
     happened_at = MomentField(required=False)
     event_start = MomentField(required=False, allow_null=True)
     event_end = MomentField(required=False, allow_null=True)
-
-
-class HistoryQuery(StrictSerializer):
-    """Which page of a history."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
-    cursor = CursorField()
-
-
-class PageFields(PersonFields):
-    """Whose rows, and which page of them."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=50)
-    cursor = CursorField()

@@ -41,8 +41,7 @@ class Schema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return operation
-        problem = self._map_serializer_to_reference()
-        content = {PROBLEM: {"schema": problem}}
+        content = {PROBLEM: {"schema": self.resolve_serializer(ProblemSerializer, "response").ref}}
         described = dict(ALWAYS)
         if "requestBody" in operation:
             described |= WITH_BODY
@@ -62,9 +61,6 @@ class Schema(AutoSchema):
         note = f"Scope: `{scope}`." if scope else "Any token."
         operation["description"] = f"{operation.get('description', '')}\n\n{note}".strip()
         return operation
-
-    def _map_serializer_to_reference(self) -> Any:
-        return self.resolve_serializer(ProblemSerializer, "response").ref
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
 from accounts.models import WhatsAppUser
+from accounts.phone_numbers import E164
 from accounts.timezones import infer_timezone_from_number
 from messaging.models import RawMessage
 from whatsbot.database import discard_broken_connections
@@ -42,7 +43,7 @@ RETRIED = (
 )
 
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PHONE_ADDRESS = re.compile(r"whatsapp:(\+[1-9][0-9]{5,14})")
+_PHONE_ADDRESS = re.compile(f"whatsapp:({E164.pattern})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A program with a token, and people it asks about."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,12 @@ from accounts.models import ApiToken, Scope, StaffUser, WhatsAppUser
 
 NUMBER = "+12025550123"
 Ask = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def files_folder(settings: Any, tmp_path: Path) -> None:
+    """Files of a test lie in a folder of its own."""
+    settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Memories by the message they are from, and the turns of a conversation."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +17,6 @@ from tests.messaging.made import answer, make_raw, remember
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(autouse=True)
-def files_folder(settings: Any, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 def list_all(ask: Ask, **fields: Any) -> Any:

@@ -16,11 +16,6 @@ from whatsbot import health
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(autouse=True)
-def _a_folder_of_its_own(settings: Any, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
-
-
 @pytest.fixture
 def worker() -> Any:
     """One that was heard of just now."""

@@ -5,7 +5,6 @@ import json
 import uuid
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,6 @@ from whatsbot.integrations import mem0
 
 pytestmark = pytest.mark.django_db
 PATH = f"/users/{NUMBER}"
-
-
-@pytest.fixture(autouse=True)
-def files_folder(settings: Any, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 class TestLooking:
