@@ -91,6 +91,15 @@ class WhatsAppUser(models.Model):
 
     class Meta:
         verbose_name = "WhatsApp user"
+        # What staff may do beyond Django's four verbs; backoffice/roles.py gives it out.
+        permissions = (
+            ("see_personal_data", "Can see numbers and texts in lists without giving a reason"),
+            ("export_whatsappuser", "Can export all that is kept of a person"),
+            ("take_over", "Can pause the bot and answer in its place"),
+            ("retry_work", "Can retry what failed, and replay messages"),
+            ("delete_selections", "Can delete many things at once"),
+            ("view_settings", "Can see the settings"),
+        )
         constraints = (
             models.CheckConstraint(name="whatsapp_user_has_an_address", condition=~models.Q(whatsapp_id="")),
             models.CheckConstraint(
@@ -106,3 +115,62 @@ class WhatsAppUser(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.profile_name or self.phone_number or self.whatsapp_id
+
+
+class AuditEvent(models.Model):
+    """That somebody looked at a person's data, or did something in the back-office or by the API; append-only.
+
+    Triggers of the database refuse every change and deletion (accounts/migrations/0006), but for one: when a person is
+    erased, the reasons given for looking at them are blanked, because these may speak of them. There are no foreign
+    keys: what happened stays when logins, people and objects are gone. ``detail`` has counts and names of fields, never
+    what anybody wrote.
+    """
+
+    class Action(models.TextChoices):
+        OPENED = "opened", "gave a reason and could look"
+        READ = "read", "read by a program"
+        REPLAYED = "replayed", "replayed a message"
+        RETRIED = "retried", "had a failed step done again"
+        TOOK_OVER = "took over", "paused the bot to answer in its place"
+        WROTE = "wrote", "wrote in the bot's place"
+        HANDED_BACK = "handed back", "let the bot answer again"
+        CHANGED = "changed", "changed something"
+        ADDED = "added", "added something"
+        DELETED = "deleted", "deleted something"
+        EXPORTED = "exported", "exported all data"
+        ERASED = "erased", "erased the person"
+        LOCKED_OUT = "locked out", "was locked out"
+
+    at = models.DateTimeField(db_default=Now())
+    staff_id = models.BigIntegerField(null=True, blank=True, help_text="The login's key.")
+    staff_name = models.CharField(max_length=150, help_text="The login's name at that time.")
+    program = models.CharField(max_length=100, blank=True, help_text="The API token, where one was used.")
+    person_id = models.BigIntegerField(
+        null=True, blank=True, help_text="The key of the WhatsApp user, who may be gone."
+    )
+    action = models.CharField(max_length=12, choices=Action)
+    object_type = models.CharField(max_length=100, blank=True, help_text="app_label.model")
+    object_id = models.CharField(max_length=64, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                name="audit_opened_somebody",
+                condition=~models.Q(action="opened") | models.Q(person_id__isnull=False),
+            ),
+            models.CheckConstraint(name="audit_somebody_did_it", condition=~models.Q(staff_name="")),
+        )
+        indexes = (
+            # Accesses to a person's data, newest first: /who, and the reasons that are open.
+            models.Index(
+                name="audit_of_person",
+                fields=["person_id", "-at"],
+                condition=models.Q(person_id__isnull=False),
+            ),
+            models.Index(name="audit_of_staff", fields=["staff_id", "-at"]),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.staff_name} {self.action}"

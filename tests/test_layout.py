@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-APPS = ("whatsbot", "accounts", "memories", "media", "messaging", "api")
+APPS = ("whatsbot", "accounts", "memories", "media", "messaging", "api", "backoffice")
 MAY_IMPORT = {
     "whatsbot": {"whatsbot"},
     "accounts": {"accounts", "whatsbot"},
@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "media": {"media", "accounts", "whatsbot"},
     "messaging": {"messaging", "memories", "media", "accounts", "whatsbot"},
     "api": {"api", "messaging", "memories", "media", "accounts", "whatsbot"},
+    "backoffice": {"backoffice", "api", "messaging", "memories", "media", "accounts", "whatsbot"},
 }
 # The composition root looks up at the apps; the worker command starts their jobs.
 LOOKS_UP = {"whatsbot/urls.py", "whatsbot/management/commands/runworker.py"}

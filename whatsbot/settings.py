@@ -124,6 +124,7 @@ INSTALLED_APPS = [
     "memories",
     "media",
     "api",
+    "backoffice",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     *(["messaging.simulator"] if SIMULATOR else []),
@@ -223,6 +224,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600
+# How long a login may look at a person's data after it has said why.
+REASON_MINUTES = env.int("REASON_MINUTES", default=60)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_BASE_URL.startswith("https://")
 SESSION_COOKIE_HTTPONLY = True
 # Closed unless a view says otherwise; what the API's own views share is in api/base.py.
