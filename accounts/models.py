@@ -93,6 +93,7 @@ class WhatsAppUser(models.Model):
         verbose_name = "WhatsApp user"
         # What staff may do beyond Django's four verbs; backoffice/roles.py gives it out.
         permissions = (
+            ("open_people", "Can see a person's data after giving a reason"),
             ("see_personal_data", "Can see numbers and texts in lists without giving a reason"),
             ("export_whatsappuser", "Can export all that is kept of a person"),
             ("take_over", "Can pause the bot and answer in its place"),

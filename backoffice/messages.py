@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 
-from messaging import people_admin  # noqa: F401  (registers people)
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
 from whatsbot.admin import ReadOnlyAdmin, TabularInline
 
