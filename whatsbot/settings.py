@@ -108,11 +108,13 @@ WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=32)
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",  # for indexes with an operator class
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",

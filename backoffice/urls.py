@@ -1,0 +1,10 @@
+"""Pages of the back-office that belong to no list."""
+
+from django.contrib import admin
+from django.urls import path
+
+from backoffice.gate import ask_reason
+
+urlpatterns = [
+    path("reason/<int:person_id>/", admin.site.admin_view(ask_reason), name="backoffice-reason"),
+]
