@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 
 from accounts.models import WhatsAppUser
 from backoffice.counting import EstimatingPaginator
@@ -15,11 +17,23 @@ from whatsbot.admin import ChangeList, ReadOnlyAdmin
 MOST_SHOWN = 90  # characters of a text in a list
 
 
+class BrowseList(ChangeList):
+    """A page of a list that is counted once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of the page. Nothing is said of how many there would be without filters."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class BrowseAdmin(ReadOnlyAdmin):
     """A list over a table of any size: newest first by key, counted or estimated, sorted by nothing else.
 
-    ``search_help_text`` says what is searched; what there is to search stands in ``searches`` (backoffice/finding.py).
+    ``title`` is what the list is called. ``search_help_text`` says what is searched; what there is to search stands in
+    ``searches`` (backoffice/finding.py).
     """
+
+    title = ""
 
     paginator = EstimatingPaginator
     show_full_result_count = False
@@ -31,6 +45,24 @@ class BrowseAdmin(ReadOnlyAdmin):
     actions: Any = ()
     searches: tuple[str, ...] = ()
     may_repeat = False  # whether a search finds a row more than once
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list that is counted once."""
+        return BrowseList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """The list, under its name."""
+        return super().changelist_view(request, {"title": self.title, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The row, under its name."""
+        obj = self.get_object(request, object_id)
+        title = f"{capfirst(self.opts.verbose_name)} {obj}" if obj is not None else ""
+        return super().change_view(
+            request, object_id, form_url, {"title": title, "subtitle": None, **(extra_context or {})}
+        )
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Something, where there is a search: Django shows its field then."""
@@ -46,7 +78,7 @@ class BrowseAdmin(ReadOnlyAdmin):
         return found, self.may_repeat
 
 
-class PersonalList(ChangeList):
+class PersonalList(BrowseList):
     """A page of rows that know whether this login may read them: ``is_shown``."""
 
     def get_results(self, request: HttpRequest) -> None:

@@ -24,6 +24,7 @@ _SENDERS = ArraySubquery(
 class MediaFileAdmin(PersonalAdmin):
     """What is kept, each content once; it may be of several people."""
 
+    title = "Files"
     list_display = ("__str__", "thumbnail", "kind", "readable_size", "links", "understood", "created_at")
     list_filter = ("kind", ("described_at", admin.EmptyFieldListFilter), ("created_at", RangeDateFilter))
     searches = ("key:file_hash", "person:links__user_id", "words:description,text")
@@ -89,6 +90,7 @@ class MediaFileAdmin(PersonalAdmin):
 class MessageMediaAdmin(PersonalAdmin):
     """Who sent what when, and what was refused."""
 
+    title = "Sendings of files"
     list_display = ("__str__", "person", "kind", "name", "sent_at", "refusal")
     list_filter = ("refusal", "file__kind", ("sent_at", RangeDateFilter))
     list_select_related = ("user", "file")

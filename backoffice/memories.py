@@ -24,6 +24,7 @@ class MemoryHistoryInline(ReadOnlyInline):
 class MemoryAdmin(PersonalAdmin):
     """What is remembered of whom."""
 
+    title = "Memories"
     list_display = ("__str__", "person", "words", "type", "source", "happened_at", "created_at")
     list_filter = ("type", "source", ("created_at", RangeDateFilter))
     list_select_related = ("user",)

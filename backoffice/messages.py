@@ -32,6 +32,7 @@ class DeliveryInline(ReadOnlyInline):
 class RawMessageAdmin(PersonalAdmin):
     """What came in, with every field of the webhook."""
 
+    title = "Messages"
     list_display = ("message_sid", "person", "text", "status", "received_at")
     list_filter = ("status", ("received_at", RangeDateFilter))
     list_select_related = ("user",)
@@ -54,6 +55,7 @@ class RawMessageAdmin(PersonalAdmin):
 class InteractionAdmin(PersonalAdmin):
     """How each message was answered."""
 
+    title = "Answers"
     list_display = (
         "__str__",
         "person",
@@ -102,6 +104,7 @@ class InteractionAdmin(PersonalAdmin):
 class OutboundMessageAdmin(PersonalAdmin):
     """What went out, and what became of it."""
 
+    title = "Outbox"
     list_display = (
         "id",
         "person",

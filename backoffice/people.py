@@ -48,6 +48,7 @@ def _get_zones() -> list[str]:
 class WhatsAppUserAdmin(PersonalAdmin):
     """People on WhatsApp."""
 
+    title = "People"
     list_display = ("person", "number", "timezone", "timezone_source", "last_inbound_at", "opted_out_at")
     list_filter = (ZoneFilter, "timezone_source", ("opted_out_at", admin.EmptyFieldListFilter))
     searches = ("person:id",)
@@ -115,6 +116,7 @@ class WhatsAppUserAdmin(PersonalAdmin):
 class ErasureReceiptAdmin(BrowseAdmin):
     """That somebody was erased; nothing of who it was."""
 
+    title = "Erasure receipts"
     list_display = ("id", "asked_by", "erased_at", "confirmed_at")
     list_filter = (("confirmed_at", admin.EmptyFieldListFilter),)
     fields = ("id", "asked_by", "erased", "erased_at", "confirmed_at")
