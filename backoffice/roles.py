@@ -36,7 +36,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         *("procrastinate.view_procrastinatejob", "procrastinate.view_procrastinateevent"),
         *("accounts.view_apitoken", "accounts.delete_apitoken"),
         *(f"api.{verb}_webhookendpoint" for verb in ("view", "add", "change", "delete")),
-        "api.view_webhookdelivery",
+        *("api.view_webhookdelivery", "api.change_webhookdelivery"),
     ),
 }
 
