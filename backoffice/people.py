@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -11,7 +12,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from accounts.audit import Action, record
 from accounts.models import WhatsAppUser
+from accounts.places import get_canonical_zone
 from backoffice.base import BrowseAdmin, PersonalAdmin, show_number, show_person
 from messaging.erasure import count_traces, erase_wholly
 from messaging.models import ErasureReceipt
@@ -44,6 +47,21 @@ def _get_zones() -> list[str]:
     return list(WhatsAppUser.objects.order_by("timezone").values_list("timezone", flat=True).distinct())
 
 
+class PersonForm(forms.ModelForm):
+    """What staff may set of a person."""
+
+    class Meta:
+        model = WhatsAppUser
+        fields = ("name", "timezone")
+
+    def clean_timezone(self) -> str:
+        """A zone that exists, as it is called now."""
+        zone = get_canonical_zone(self.cleaned_data["timezone"])
+        if zone is None:
+            raise forms.ValidationError("No IANA time zone has this name, which is like Europe/Berlin.")
+        return zone
+
+
 @admin.register(WhatsAppUser)
 class WhatsAppUserAdmin(PersonalAdmin):
     """People on WhatsApp."""
@@ -53,6 +71,34 @@ class WhatsAppUserAdmin(PersonalAdmin):
     list_filter = (ZoneFilter, "timezone_source", ("opted_out_at", admin.EmptyFieldListFilter))
     searches = ("person:id",)
     search_help_text = "A number however it is written, or a name"
+    change_form_before_template = "backoffice/person_links.html"
+    form = PersonForm
+    fields = (
+        *("name", "timezone", "profile_name", "phone_number", "whatsapp_id", "business_scoped_id"),
+        *("timezone_source", "memories_numbered", "last_inbound_at", "opted_out_at", "created_at"),
+    )
+    readonly_fields = fields[2:]
+
+    def has_change_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
+        """Who may set a name and a time zone."""
+        return request.user.has_perm("accounts.change_whatsappuser")
+
+    def save_model(self, request: HttpRequest, obj: WhatsAppUser, form: Any, change: bool) -> None:
+        """What changed; from now on the time zone is the one staff set."""
+        if "timezone" in form.changed_data:
+            obj.timezone_source = WhatsAppUser.TimezoneSource.STAFF
+        changed = {*form.changed_data, *(("timezone_source",) if "timezone" in form.changed_data else ())}
+        obj.save(update_fields=changed)
+        record(
+            Action.CHANGED,
+            staff=request.user,
+            person_id=obj.pk,
+            subject=obj,
+            detail={"fields": sorted(form.changed_data)},
+        )
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Written down above; Django's log would keep the name."""
 
     def get_person_ids(self, obj: Any) -> set[int]:
         """Themselves."""
