@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import AuditEvent, StaffUser
 
 Action = AuditEvent.Action
+NOBODY = "whatsbot"  # who did what no login asked for
 SHORTEST_REASON = 5  # characters; fewer say nothing
 
 
@@ -27,12 +28,13 @@ def record(
 ) -> AuditEvent:
     """Write down what ``staff``, a login, did to ``subject`` or to a person. Call in the transaction of the deed.
 
+    ``staff`` is None for what the bot does in nobody's name.
     ``detail`` is kept for ever: counts and names of fields, never what anybody wrote.
     """
     return AuditEvent.objects.create(
         action=action,
-        staff_id=staff.pk,
-        staff_name=staff.get_username(),
+        staff_id=staff.pk if staff else None,
+        staff_name=staff.get_username() if staff else NOBODY,
         program=program,
         person_id=person_id,
         object_type=subject._meta.label_lower if subject else "",

@@ -5,7 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models.functions import Now, Reverse
+from django.db.models.functions import Now, Reverse, TruncDate
 from knox.models import AbstractAuthToken
 
 
@@ -171,6 +171,15 @@ class AuditEvent(models.Model):
                 condition=~models.Q(action="opened") | models.Q(person_id__isnull=False),
             ),
             models.CheckConstraint(name="audit_somebody_did_it", condition=~models.Q(staff_name="")),
+            # A program that reads all day is written down once a day for each person, whichever process it asks.
+            models.UniqueConstraint(
+                "staff_id",
+                "program",
+                "person_id",
+                TruncDate("at"),  # in UTC
+                name="audit_read_once_a_day",
+                condition=models.Q(action="read"),
+            ),
         )
         indexes = (
             # Accesses to a person's data, newest first: /who, and the reasons that are open.

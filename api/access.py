@@ -23,6 +23,8 @@ PERMISSIONS: Mapping[Scope, tuple[str, ...]] = {
     Scope.PEOPLE: tuple(f"accounts.{verb}_whatsappuser" for verb in ("view", "change", "delete")),
     Scope.ANALYTICS: ("messaging.view_interaction",),
 }
+# In a browser these would go round the back-office, which masks, and asks for a reason.
+PERSONAL = frozenset({Scope.READ, Scope.WRITE, Scope.PEOPLE})
 NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -63,7 +65,10 @@ class HasScope(BasePermission):
             return True
         if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
             raise PermissionDenied(f"This token lacks the scope {scope}.")
-        if not staff.has_perms(PERMISSIONS[scope]):
+        needed = PERMISSIONS[scope]
+        if scope in PERSONAL and not isinstance(request.auth, ApiToken):
+            needed = (*needed, "accounts.see_personal_data")
+        if not staff.has_perms(needed):
             raise PermissionDenied(f"This login lacks the permissions for {scope}.")
         return True
 

@@ -15,6 +15,7 @@ from api.base import ApiView, find_person, read_body, read_query
 from api.listing import get_place, list_memories
 from api.memory_requests import PageFields
 from api.paging import Page, get_page, make_cursor
+from api.reading import note_reading
 from api.representations import (
     InteractionSerializer,
     Json,
@@ -68,6 +69,7 @@ class MemoryList(ApiView):
         """Newest first. `limit` counts memories; a message is not divided unless it alone is more than a page."""
         given = read_body(request, PageFields)
         person = find_person(given)
+        note_reading(request, person)
         page = list_memories(user_id=person.id, cursor=given.get("cursor"), limit=given["limit"])
         groups, cursor = _keep_whole([*_group(page.rows)], page)
         return Response({"results": show_groups(groups, person), "next_cursor": cursor})
@@ -128,6 +130,7 @@ class RecentInteractions(ApiView):
         """Turns that were answered, newest first, with the memories they made and used."""
         given = read_query(request, PageFields)
         person = find_person(given)
+        note_reading(request, person)
         page = get_page(
             get_answered(person),
             newest_by="raw_message__received_at",

@@ -11,6 +11,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.audit import Action
 from accounts.models import Scope, WhatsAppUser
 from accounts.people import get_person, make_person
 from accounts.phone_numbers import may_exist
@@ -21,6 +22,7 @@ from api.fields import StrictSerializer
 from api.listing import list_memories
 from api.memory_requests import MemoriesQuery, MemoryChanges, NewMemory, PageQuery, check_event
 from api.paging import get_page
+from api.reading import note_deed, note_reading
 from api.representations import (
     FoundMemorySerializer,
     HistorySerializer,
@@ -80,6 +82,7 @@ class MemoryCollection(ApiView):
         """With `query` the best come first, and `matched` says why; without it the newest."""
         given = read_query(request, MemoriesQuery)
         person = find_person(given)
+        note_reading(request, person)
         narrowing: dict[str, Any] = {
             "user_id": person.id,
             "within": get_range(person, given.get("start_date"), given.get("end_date")),
@@ -203,7 +206,9 @@ class MemoryDetail(ApiView):
     def get(self, request: Request, memory_id: int) -> Response:
         """The memory with its files."""
         read_query(request, StrictSerializer)
-        return Response(show_found([find_memory(memory_id)])[0])
+        memory = find_memory(memory_id)
+        note_reading(request, memory.user)
+        return Response(show_found([memory])[0])
 
     @extend_schema(
         operation_id="memories_correct",
@@ -219,16 +224,21 @@ class MemoryDetail(ApiView):
         renamed = {names.get(name, name): value for name, value in changes.items()}
         start, end = (renamed.get(name, getattr(memory, name)) for name in ("event_start", "event_end"))
         check_event(start, end)
-        if amend_memory(user_id=memory.user_id, number=memory.number, changes=renamed) is None:
-            raise NotFound("There is no such memory.")
+        with transaction.atomic():
+            if amend_memory(user_id=memory.user_id, number=memory.number, changes=renamed) is None:
+                raise NotFound("There is no such memory.")
+            detail = {"fields": sorted(changes)}
+            note_deed(request, Action.CHANGED, memory.user_id, subject=memory, detail=detail)
         return Response(show_memory(find_memory(memory_id)))
 
     @extend_schema(operation_id="memories_delete", responses={204: None}, summary="Forget a memory")
     def delete(self, request: Request, memory_id: int) -> Response:
         """For good: with its history, its files, and what was said of it in the conversation."""
         memory = find_memory(memory_id)
-        if forget_memory(user_id=memory.user_id, number=memory.number) is None:
-            raise NotFound("There is no such memory.")
+        with transaction.atomic():
+            if forget_memory(user_id=memory.user_id, number=memory.number) is None:
+                raise NotFound("There is no such memory.")
+            note_deed(request, Action.DELETED, memory.user_id, subject=memory)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -247,6 +257,7 @@ class MemoryHistoryList(ApiView):
         """Texts that were corrected, and repeats, newest first; the present text is with the memory."""
         given = read_query(request, PageQuery)
         memory = find_memory(memory_id)
+        note_reading(request, memory.user)
         page = get_page(
             MemoryHistory.objects.filter(memory=memory)
             .select_related("raw_message")

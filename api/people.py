@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.http import FileResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -13,11 +14,13 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.audit import Action
 from accounts.models import ApiToken, Scope, WhatsAppUser
 from accounts.places import get_canonical_zone
 from api.base import ApiView, PersonFields, find_person, read_body, read_query
 from api.errors import InvalidQuery
 from api.fields import NUMBER_SCHEMA, StrictSerializer
+from api.reading import note_deed, note_reading
 from api.representations import PersonSerializer
 from messaging.erasure import Traces, count_traces, erase_wholly
 from messaging.export import write_export
@@ -117,7 +120,9 @@ class PersonDetail(ApiView):
     )
     def get(self, request: Request, number: str) -> Response:
         """Who somebody is, as far as the bot knows, and how much it keeps of them."""
-        return Response(show_person(read_person(request, number)))
+        person = read_person(request, number)
+        note_reading(request, person)
+        return Response(show_person(person))
 
     @extend_schema(
         operation_id="users_change",
@@ -130,9 +135,13 @@ class PersonDetail(ApiView):
         """Fields that are not given stay."""
         person = read_person(request, number)
         changes: dict[str, Any] = read_body(request, PersonChanges)
+        fields = sorted(changes)
         if "timezone" in changes:
             changes["timezone_source"] = WhatsAppUser.TimezoneSource.STAFF
-        WhatsAppUser.objects.filter(id=person.id).update(**changes)
+        with transaction.atomic():
+            WhatsAppUser.objects.filter(id=person.id).update(**changes)
+            detail = {"fields": fields}
+            note_deed(request, Action.CHANGED, person.id, subject=person, detail=detail)
         person.refresh_from_db()
         return Response(show_person(person))
 
@@ -146,7 +155,9 @@ class PersonDetail(ApiView):
         """Everything that is kept of somebody, at once. The receipt says later that nothing is left elsewhere."""
         person = read_person(request, number)
         by = f"token {request.auth.name}" if isinstance(request.auth, ApiToken) else "login"
-        receipt = erase_wholly(user_id=person.id, asked_by=f"{by} of {request.user}"[:200])
+        with transaction.atomic():
+            receipt = erase_wholly(user_id=person.id, asked_by=f"{by} of {request.user}"[:200])
+            note_deed(request, Action.ERASED, person.id, subject=receipt)
         return Response(ReceiptSerializer(receipt).data)
 
 
@@ -166,6 +177,7 @@ class PersonExport(ApiView):
     def get(self, request: Request, number: str) -> FileResponse:
         """A zip with profile, memories, messages and media as JSON, and the files."""
         person = read_person(request, number)
+        note_deed(request, Action.EXPORTED, person.id)
         day = timezone.now().astimezone(ZoneInfo(person.timezone)).date()
         return FileResponse(
             write_export(person),

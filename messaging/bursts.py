@@ -24,13 +24,14 @@ MEDIA_PATIENCE = timedelta(seconds=60)
 
 @transaction.atomic
 def begin_turn(
-    raw: RawMessage, *, is_held: bool = False
+    raw: RawMessage, *, is_held: bool = False, is_alone: bool = False
 ) -> tuple[Interaction, list[RawMessage]] | float | None:
     """Begin the turn that answers this message: it, and its messages, oldest first.
 
     None if there is nothing to begin: the job of a younger message will answer it, or somebody else has begun. Seconds
     to wait, if files of these messages are still being fetched.
     ``is_held``: the messages had to wait, so that all that wait are answered together, however far apart they came.
+    ``is_alone``: nothing else is answered with it.
     """
     # Two workers that both believe it theirs wait for each other here, and the second sees the turn of the first.
     waiting = list(
@@ -38,6 +39,8 @@ def begin_turn(
         .filter(user_id=raw.user_id, status=RawMessage.Status.RECEIVED, turn=None)
         .order_by("id")[: 10 * MOST_MESSAGES]
     )
+    if is_alone:
+        waiting = [each for each in waiting if each == raw]
     group = next((group for group in _split(waiting, is_held=is_held) if raw in group), None)
     if group is None or (group[-1] != raw and not _is_over(group, others=waiting)):
         return None

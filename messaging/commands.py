@@ -14,6 +14,7 @@ from messaging.answers import Answer, Turn
 from messaging.command_forget import forget, undo
 from messaging.command_memories import list_memories, name_zone, search
 from messaging.command_types import Command
+from messaging.command_who import who
 from messaging.command_why import why
 from messaging.export import make_export_link
 from messaging.forgetting import redact_answer_of
@@ -37,6 +38,7 @@ Commands:
 /forget everything – erase all I know
 /tz Madrid – your time zone
 /export – download all I keep of you
+/who – who has looked at it
 /stop, /start – pause me, wake me
 /help – this"""
 STOPPED = (
@@ -127,6 +129,7 @@ COMMANDS: dict[str, Callable[[Turn, str], Answer]] = {
     "list": list_memories,
     "search": search,
     "why": why,
+    "who": who,
     "undo": undo,
     "forget": forget,
     "tz": _tz,

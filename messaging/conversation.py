@@ -6,7 +6,8 @@ the newest messages may ask for anything (docs/security.md).
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from accounts.models import WhatsAppUser
@@ -15,6 +16,7 @@ from messaging.answers import Turn, shorten
 from messaging.assistant_times import describe_moment
 from messaging.attachment_memories import PLACE_CALL, get_kept
 from messaging.content import Attachment, Content, read_content
+from messaging.forgetting import FORGOTTEN
 from messaging.models import Interaction, OutboundMessage, RawMessage
 from whatsbot.integrations.gemini import Json, model_content, user_content
 
@@ -24,6 +26,7 @@ CONTEXT_AGE = timedelta(days=3)
 LONGEST_BEFORE = 600  # characters of an earlier message
 LONGEST_NOW = 12_000
 LONGEST_QUOTE = 1000
+Said = tuple[datetime, list[str], str]  # when, texts of the person's side, what the bot answered
 
 INSTRUCTIONS = """You are Whatsbot, the memory of one person, who talks to you on WhatsApp. You keep what they tell
 you and answer from what you have kept. You are nothing else: for general questions, essays, code or the like, say
@@ -51,6 +54,8 @@ you are not sure. Never guess.
 Files. What you know of a file is what it "shows" and what it "says", word for word; of others you know nothing: never
 guess. When the person asks to see, hear or have a file, find it, by search_memories or find_media, and call
 send_media. Questions in a caption are answered from the file.
+
+Staff. A message with "staff" was written to the person by a human in your place: it is neither yours nor theirs.
 
 Forgetting. forget_memory only asks the person; never say that something is deleted.
 
@@ -144,7 +149,11 @@ def _find_quoted(turn: Turn, sid: str) -> dict[str, str] | None:
     ours = OutboundMessage.objects.filter(user_id=turn.user.id, twilio_sid=sid).first()
     if ours is not None:
         sent = describe_moment(ours.created_at, turn.zone)
-        return {"from": "you", "sent": sent, "text": _cut(ours.body, LONGEST_QUOTE)}
+        return {
+            "from": "staff" if ours.written_by else "you",
+            "sent": sent,
+            "text": _cut(ours.body, LONGEST_QUOTE),
+        }
     theirs = RawMessage.objects.filter(user_id=turn.user.id, message_sid=sid).first()
     if theirs is None:
         return None
@@ -155,7 +164,7 @@ def _find_quoted(turn: Turn, sid: str) -> dict[str, str] | None:
 
 
 def _get_context(turn: Turn) -> list[Json]:
-    """The newest answered turns before this one, as many as `CONTEXT_TOKENS` allow, oldest first."""
+    """The newest turns before this one, and what staff wrote, as far as `CONTEXT_TOKENS` allow, oldest first."""
     first = turn.contents[0]
     earlier = (
         Interaction.objects.filter(
@@ -166,20 +175,55 @@ def _get_context(turn: Turn) -> list[Json]:
         )
         .exclude(raw_message_id__in=[content.raw_message_id for content in turn.contents])
         .order_by("-raw_message__received_at", "-raw_message_id")
+        .select_related("raw_message")
         .prefetch_related("messages__media__file")[:CONTEXT_TURNS]
     )
     left = CONTEXT_TOKENS
-    pairs: list[tuple[Json, Json]] = []
+    said = _get_said_to_staff(turn)
     for interaction in earlier:
         asked = [_render_before(turn, raw) for raw in _by_id(interaction.messages.all())]
         if not any(asked):
             continue  # forgotten
         answered = shorten(interaction.answer, limit=LONGEST_BEFORE)
+        said.append((interaction.raw_message.received_at, [*filter(None, asked)], answered))
+    contents: list[Json] = []
+    for _, asked, answered in sorted(said, key=itemgetter(0), reverse=True):
         left -= sum(estimate_tokens(text) for text in (*asked, answered))
         if left < 0:
             break
-        pairs.append((user_content(*filter(None, asked)), model_content(answered)))
-    return [content for pair in reversed(pairs) for content in pair]
+        contents += [*([model_content(answered)] if answered else []), user_content(*asked)]
+    return contents[::-1]
+
+
+def _get_said_to_staff(turn: Turn) -> list[Said]:
+    """What staff wrote lately, and the messages they answered. Nearly always nothing."""
+    first = turn.contents[0]
+    lately = first.received_at - CONTEXT_AGE
+    # Also since: what was held may be answered after staff have written about something else.
+    written = OutboundMessage.objects.filter(user_id=turn.user.id, interaction=None, created_at__gt=lately)
+    written = written.exclude(body=FORGOTTEN).order_by("-created_at", "-part")[:CONTEXT_TURNS]
+    by_staff = [(row.created_at, [_render_of_staff(turn, row)], "") for row in written]
+    if not by_staff:
+        return []
+    answered = (
+        RawMessage.objects.filter(
+            user_id=turn.user.id,
+            received_at__gt=lately,
+            received_at__lte=first.received_at,
+            status=RawMessage.Status.ANSWERED,
+            turn=None,
+        )
+        .order_by("-received_at", "-id")
+        .prefetch_related("media__file")[:CONTEXT_TURNS]
+    )
+    asked = ((raw.received_at, _render_before(turn, raw)) for raw in answered)
+    return [*by_staff, *((at, [text], "") for at, text in asked if text)]
+
+
+def _render_of_staff(turn: Turn, row: OutboundMessage) -> str:
+    sent = describe_moment(row.created_at, turn.zone)
+    described = {"sent": sent, "text": _cut(row.body, LONGEST_BEFORE)}
+    return json.dumps({"staff": described}, ensure_ascii=False)
 
 
 def _by_id(rows: Iterable[RawMessage]) -> list[RawMessage]:

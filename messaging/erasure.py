@@ -18,6 +18,7 @@ from media.models import MediaFile, MessageMedia
 from media.storing import remove_links, using_storage
 from memories.models import Citation, Memory, MemoryHistory, MemoryWord
 from messaging.forgetting import LAST_OF_ALL, defer_media_deletion, strip_payload
+from messaging.inbound import enqueue_message
 from messaging.models import DeliveryEvent, ErasureReceipt, Interaction, OutboundMessage, RawMessage
 from whatsbot import database
 from whatsbot.integrations import mem0
@@ -59,7 +60,8 @@ def count_traces(*, user_id: int) -> Traces:
         memories=Memory.objects.filter(user_id=user_id).count(),
         earlier_texts=MemoryHistory.objects.filter(memory__user_id=user_id).count(),
         messages=RawMessage.objects.filter(user_id=user_id).count(),
-        answers=Interaction.objects.filter(raw_message__user_id=user_id, answered_at__isnull=False).count(),
+        answers=Interaction.objects.filter(raw_message__user_id=user_id, answered_at__isnull=False).count()
+        + OutboundMessage.objects.filter(user_id=user_id, interaction=None, part=1).count(),  # of staff
         files=MessageMedia.objects.filter(user_id=user_id, file__isnull=False).count(),
     )
 
@@ -111,15 +113,20 @@ def erase_person(*, user_id: int, raw_message_id: int) -> Traces:
     """Delete this person and all that is kept of them, but for the message that asked for it; return the counts.
 
     The same address gets a fresh row, which the message (without its text) and its turn move to, so that it can be
-    answered and a repeated delivery of it is known. Messages that came after it and wait for an answer move too.
+    answered and a repeated delivery of it is known. Messages that came after it and wait for an answer move too; those
+    that waited for staff wait for the bot, since whoever had the conversation has it no longer.
     Triggers of the database have Mem0's copies deleted. A webhook of this person waits until it is done.
     """
     old = WhatsAppUser.objects.select_for_update().get(id=user_id)
     traces = count_traces(user_id=user_id)
     fresh = _replace_row(old)
     confirming = RawMessage.objects.get(id=raw_message_id)
-    later = Q(id__gt=raw_message_id, status=RawMessage.Status.RECEIVED)
+    waiting = (RawMessage.Status.RECEIVED, RawMessage.Status.HELD)
+    later = Q(id__gt=raw_message_id, status__in=waiting)
     RawMessage.objects.filter(Q(id=raw_message_id) | later, user=old).update(user=fresh)
+    for held in RawMessage.objects.filter(user=fresh, status=RawMessage.Status.HELD).order_by("id"):
+        RawMessage.objects.filter(id=held.id).update(status=RawMessage.Status.RECEIVED)
+        enqueue_message(held)
     MessageMedia.objects.filter(raw_message__user=fresh).update(user=fresh)
     RawMessage.objects.filter(id=raw_message_id).update(
         body="", payload=strip_payload(confirming.payload), redacted_at=timezone.now()

@@ -264,11 +264,14 @@ def _get_outbound(user: WhatsAppUser, zone: ZoneInfo) -> Iterator[tuple[datetime
                 "direction": "out",
                 "id": part.twilio_sid,
                 **_times("at", part.created_at, zone),
-                "kind": answer.kind,
+                "by": "bot" if answer else "staff",
+                "kind": answer.kind if answer else "",
                 "text": part.body,
                 "part": part.part,
-                "answers": answer.raw_message.message_sid,
-                "used_memories": sorted(citation.memory.number for citation in answer.citations.all()),
+                "answers": answer and answer.raw_message.message_sid,
+                "used_memories": sorted(
+                    citation.memory.number for citation in (answer.citations.all() if answer else ())
+                ),
                 "status": part.status,
                 **_times("sent_at", part.sent_at, zone),
                 **_times("delivered_at", part.delivered_at, zone),

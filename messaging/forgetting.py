@@ -6,6 +6,7 @@ done with.
 
 import logging
 import re
+import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -33,6 +34,7 @@ REDACT = "messaging.redact"
 DELETE_MEDIA = "messaging.delete_media"
 MOST_SOURCES = 100  # files deleted by one job
 FORGOTTEN = "[forgotten]"
+STAFF_ANSWERS_WITHIN = timedelta(days=1)  # WhatsApp takes no later answer
 # No part of an answer is sent later than this after the message (delivery.FREE_TEXT_WINDOW): nothing waits longer.
 LONGEST_WAIT = timedelta(hours=25)
 AT_LEAST, AT_MOST = 2.0, 300.0  # seconds until looking again
@@ -81,13 +83,15 @@ def redact(*, raw_message_ids: Collection[int], interaction_ids: Collection[int]
     earliest = timezone.now() - LONGEST_WAIT
     answers = Interaction.objects.filter(id__in=interaction_ids)
     running = answers.filter(answered_at=None, started_at__gt=earliest)
-    parts = OutboundMessage.objects.filter(interaction__in=answers)
+    messages = RawMessage.objects.filter(id__in=raw_message_ids)
+    parts = OutboundMessage.objects.filter(
+        Q(interaction__in=answers) | Q(id__in=_get_answers_of_staff(messages))
+    )
     unsent = parts.filter(status__in=_UNSENT, created_at__gt=earliest)
     waiting_since = [
         *running.values_list("started_at", flat=True),
         *unsent.values_list("created_at", flat=True),
     ]
-    messages = RawMessage.objects.filter(id__in=raw_message_ids)
     of_running = Q(turn__in=running) | Q(interaction__in=running)
     redact_messages(
         messages.exclude(id__in=messages.filter(of_running).values("id")).values_list("id", flat=True)
@@ -98,6 +102,16 @@ def redact(*, raw_message_ids: Collection[int], interaction_ids: Collection[int]
         return None
     waited = (timezone.now() - min(waiting_since)).total_seconds()
     return min(max(waited, AT_LEAST), AT_MOST)
+
+
+def _get_answers_of_staff(messages: QuerySet[RawMessage]) -> set[uuid.UUID]:
+    """What staff wrote in the day after messages that no turn of the bot's answered: it may quote them."""
+    written: set[uuid.UUID] = set()
+    for user_id, at in messages.filter(turn=None).values_list("user_id", "received_at"):
+        by_staff = OutboundMessage.objects.filter(user_id=user_id, interaction=None)
+        answers = by_staff.filter(created_at__gte=at, created_at__lt=at + STAFF_ANSWERS_WITHIN)
+        written.update(answers.values_list("id", flat=True))
+    return written
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
-from messaging import attachments, delivery, erasure, forgetting, turns
+from messaging import attachments, delivery, erasure, forgetting, takeover, turns
 from messaging.inbound import (
     MEDIA_QUEUE,
     PROCESS_MESSAGE,
@@ -152,7 +152,9 @@ async def recover_stalled_jobs(context: JobContext, timestamp: int) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(name="messaging.sweep", queue="upkeep", queueing_lock="sweep")
 def sweep(timestamp: int) -> None:
-    """Give a job to everything that is unfinished and has none: nothing waits for ever."""
+    """Give a job to everything that is unfinished and has none: nothing waits for ever, for staff neither."""
+    if ended := takeover.end_forgotten_takeovers():
+        log.warning("%s conversations were handed back to the bot, because nobody wrote in them", ended)
     for raw in get_abandoned_media(older_than=timedelta(minutes=1)):
         log.warning("media of message %s had no job and get one", raw.id)
         enqueue_media(raw)

@@ -28,6 +28,7 @@ from messaging.forgetting import redact_messages
 from messaging.journal import AnsweredElsewhere
 from messaging.models import Interaction, RawMessage
 from messaging.recall import answer_from_memories
+from messaging.takeover import has_taken_over, hold, is_for_the_bot, needs_nobody
 from messaging.wording import ask_zone, guess_language, say_slow_down
 from whatsbot import database
 from whatsbot.integrations import twilio
@@ -42,20 +43,28 @@ APOLOGY = "Sorry, something went wrong on my side and I could not work with that
 def process_message(raw_message_id: int) -> float | None:
     """Answer one stored message, together with those of its burst; what is answered already is left alone.
 
+    Where a member of staff has the conversation, the message is left to them, unless it is a command.
     Returns the seconds after which to call again, where the person has had many answers lately, else None. Raises
     whatever went wrong, to be tried again, until the last attempt, which commits an apology instead.
     """
-    raw = RawMessage.objects.select_related("user", "turn").filter(id=raw_message_id).first()
+    rows = RawMessage.objects.select_related("user__takeover", "turn")
+    raw = rows.filter(id=raw_message_id).first()
     if raw is None or raw.status != RawMessage.Status.RECEIVED:
         return None
     content = read_content(raw)
     if _wants_no_answer(raw, content):
         RawMessage.objects.filter(id=raw.id).update(status=RawMessage.Status.IGNORED)
         return None
+    is_alone = False
+    if raw.turn is None and has_taken_over(raw):
+        is_alone = is_for_the_bot(Turn(user=raw.user, contents=(content,)))
+        if not is_alone and hold(raw):
+            return None
     pace = limits.get_pace(raw) if raw.turn is None else limits.Pace()
     if pace.seconds_to_wait:
         return pace.seconds_to_wait
-    begun = begin_turn(raw, is_held=pace.was_held) if raw.turn is None else _resume_turn(raw.turn)
+    resumed = raw.turn
+    begun = _resume_turn(resumed) if resumed else begin_turn(raw, is_held=pace.was_held, is_alone=is_alone)
     if begun is None or isinstance(begun, float):
         return begun
     interaction, messages = begun
@@ -76,17 +85,13 @@ def process_message(raw_message_id: int) -> float | None:
 
 
 def _wants_no_answer(raw: RawMessage, content: Content) -> bool:
-    """Reactions, opt-outs (Twilio itself answers those, contracts §1), messages of our own sender, and all but commands
-    after /stop, which are not even kept."""
-    if content.opt_out:
-        opted_out = {"STOP": timezone.now(), "START": None}
-        if content.opt_out in opted_out:
-            WhatsAppUser.objects.filter(id=raw.user_id).update(opted_out_at=opted_out[content.opt_out])
+    """What nobody answers, and all but commands after /stop, which is not even kept. Opt-outs take effect here."""
+    opted_out = {"STOP": timezone.now(), "START": None}
+    if content.opt_out in opted_out:
+        WhatsAppUser.objects.filter(id=raw.user_id).update(opted_out_at=opted_out[content.opt_out])
+    if needs_nobody(raw, content):
         return True
-    if content.is_reaction or raw.from_address == settings.TWILIO_WHATSAPP_NUMBER:
-        return True
-    turn = Turn(user=raw.user, contents=(content,))
-    if raw.user.opted_out_at and not find_command(turn) and not find_confirmed(turn):
+    if raw.user.opted_out_at and not is_for_the_bot(Turn(user=raw.user, contents=(content,))):
         redact_messages([raw.id])
         return True
     return False

@@ -72,3 +72,27 @@ class MediaRefused(WhatsbotError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"A file was refused: {reason}.")
         self.reason = reason
+
+
+class CannotWrite(WhatsbotError):
+    """A member of staff cannot write to this person now."""
+
+
+class NotTakenOver(CannotWrite):
+    """This login does not have the conversation."""
+
+
+class WindowClosed(CannotWrite):
+    """WhatsApp takes no text for somebody who has not written for 24 hours."""
+
+
+class OptedOut(CannotWrite):
+    """The person wants to hear nothing."""
+
+
+class NothingToSend(CannotWrite):
+    """The text is empty, or has a character that cannot be sent."""
+
+
+class KeyUsedBefore(CannotWrite):
+    """Another text was sent with this form before; this one was not sent."""

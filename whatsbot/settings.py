@@ -71,6 +71,8 @@ GEMINI_EMBEDDING_MODEL = env.str("GEMINI_EMBEDDING_MODEL", default="gemini-embed
 BURST_SECONDS = env.float("BURST_SECONDS", default=3.0)
 MESSAGES_PER_MINUTE = env.int("MESSAGES_PER_MINUTE", default=20)
 TOKENS_PER_DAY = env.int("TOKENS_PER_DAY", default=500_000)
+# How long a conversation that a member of staff has taken over, and writes nothing in, stays without the bot.
+TAKEOVER_HOURS = env.float("TAKEOVER_HOURS", default=12.0)
 
 # Webhooks out. These hosts, as host[:port], may be http and private addresses.
 WEBHOOK_LOCAL_HOSTS = env.list("WEBHOOK_LOCAL_HOSTS", default=[])

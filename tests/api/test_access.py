@@ -144,7 +144,7 @@ def test_a_token_may_do_no_more_than_its_login(
 def test_a_login_opens_what_its_permissions_say(client: Client, address: Address, method: str) -> None:
     cache.clear()
     login = StaffUser.objects.create_user("reader", password="correct horse", is_staff=True)
-    for name in ("view_memory", "view_interaction"):
+    for name in ("view_memory", "view_interaction", "see_personal_data"):
         login.user_permissions.add(Permission.objects.get(codename=name))
     client.force_login(login)
     response = call(client, address, method)

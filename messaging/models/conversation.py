@@ -1,13 +1,10 @@
-"""What came in, what was answered, what went out."""
-
-import uuid
+"""What came in, what was answered, and by whom: the bot, or a member of staff."""
 
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Length, Now
-from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.db.models.functions import Now
 
 from accounts.models import WhatsAppUser
 
@@ -18,7 +15,9 @@ class RawMessage(models.Model):
     ::
 
         received ──> answered      an Interaction holds the answer, OutboundMessage rows carry it
-            └──────> ignored       nothing to say: a reaction, an opt-out, a message of our own sender
+          │  ^ └───> ignored       nothing to say: a reaction, an opt-out, a message of our own sender
+          v  │
+          held ────> answered      a member of staff has the conversation (Takeover), and has answered; no ``turn``
 
     ``message_sid`` is the idempotency key (contracts/twilio-whatsapp.md §1): Twilio repeats deliveries, and the
     unique constraint, not a look beforehand, keeps the message one.
@@ -29,6 +28,7 @@ class RawMessage(models.Model):
 
     class Status(models.TextChoices):
         RECEIVED = "received"
+        HELD = "held"
         ANSWERED = "answered"
         IGNORED = "ignored"
 
@@ -61,7 +61,8 @@ class RawMessage(models.Model):
         constraints = (
             models.CheckConstraint(name="raw_message_has_a_sid", condition=~Q(message_sid="")),
             models.CheckConstraint(
-                name="raw_message_status_known", condition=Q(status__in=["received", "answered", "ignored"])
+                name="raw_message_status_known",
+                condition=Q(status__in=["received", "held", "answered", "ignored"]),
             ),
             models.CheckConstraint(
                 name="raw_message_redacted_says_nothing", condition=Q(redacted_at=None) | Q(body="")
@@ -74,6 +75,8 @@ class RawMessage(models.Model):
             models.Index(
                 name="raw_message_unanswered", fields=["received_at"], condition=Q(status="received")
             ),
+            # What a member of staff has to answer, and what goes back to the bot.
+            models.Index(name="raw_message_held", fields=["user"], condition=Q(status="held")),
             # The messages of a turn.
             models.Index(name="raw_message_by_turn", fields=["turn"], condition=Q(turn__isnull=False)),
             # The sweep for media nobody is fetching.
@@ -178,147 +181,29 @@ class PendingConfirmation(models.Model):
         return f"{self.kind} asked in {self.asked_in_id}"
 
 
-class OutboundMessage(models.Model):
-    """One part of an answer on its way to the person.
+class Takeover(models.Model):
+    """That a member of staff has the conversation with a person: while it is there, the bot thinks about nothing.
 
-    ::
-
-        pending ──> sending ──> sent ──> delivered ──> read
-           ^           │          └──────────┴────────> failed
-           └───────────┴── the provider certainly did not take it, or the outcome was looked up
-
-    ``sending`` with nobody sending means the outcome is unknown (a cut connection, a killed worker): Twilio has no
-    idempotency key, so `messaging.delivery` finds out before anything is sent again (contracts §8). ``id`` travels in
-    the status callback's URL, which links SID and row even when the create call never answered.
+    Commands and confirmations still work (messaging/takeover.py). No foreign key to the login: one that is gone takes
+    nothing away, and nobody's silence lasts longer than `TAKEOVER_HOURS` after ``active_at``.
     """
 
-    class Status(models.TextChoices):
-        PENDING = "pending"
-        SENDING = "sending"
-        SENT = "sent"
-        DELIVERED = "delivered"
-        READ = "read"
-        FAILED = "failed"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    interaction = models.ForeignKey(Interaction, on_delete=models.CASCADE, related_name="outbound_messages")
-    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="outbound_messages")
-    part = models.PositiveSmallIntegerField(help_text="1, 2, … of one answer.")
-    to_address = models.CharField(max_length=160)
-    from_address = models.CharField(max_length=160)
-    body = models.TextField(blank=True)
-    media = models.ForeignKey(
-        "media.MessageMedia",
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="sent_back",
-        db_index=False,  # a partial one below: most parts are text
-        help_text="The file that goes with this part.",
+    user = models.OneToOneField(WhatsAppUser, on_delete=models.CASCADE, related_name="takeover")
+    staff_id = models.BigIntegerField(help_text="The login's key.")
+    staff_name = models.CharField(max_length=150, help_text="The login's name at that time.")
+    since = models.DateTimeField(db_default=Now())
+    active_at = models.DateTimeField(
+        db_default=Now(), help_text="When it began, or the login wrote last, whichever is later."
     )
-    has_media = models.BooleanField(
-        default=False, db_default=False, help_text="Also when the file is forgotten since."
-    )
-    status = models.CharField(max_length=9, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
-    twilio_sid = models.CharField(max_length=64, unique=True, null=True, blank=True)
-    error_code = models.PositiveIntegerField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
-    attempted_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the running or last send began."
-    )
-    created_at = models.DateTimeField(db_default=Now())
-    sent_at = models.DateTimeField(null=True, blank=True)
-    delivered_at = models.DateTimeField(null=True, blank=True)
-    read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(name="outbound_one_row_per_part", fields=["interaction", "part"]),
+            models.CheckConstraint(name="takeover_by_somebody", condition=~Q(staff_name="")),
             models.CheckConstraint(
-                name="outbound_status_known",
-                condition=Q(status__in=["pending", "sending", "sent", "delivered", "read", "failed"]),
-            ),
-            models.CheckConstraint(
-                name="outbound_sent_means_sid",
-                condition=Q(status__in=["pending", "sending", "failed"]) | Q(twilio_sid__isnull=False),
-            ),
-            models.CheckConstraint(
-                name="outbound_body_fits",
-                condition=(Q(GreaterThan(Length("body"), 0)) | Q(has_media=True))
-                & Q(LessThanOrEqual(Length("body"), 1600)),
-            ),
-            models.CheckConstraint(name="outbound_part_from_one", condition=Q(part__gte=1)),
-            models.CheckConstraint(
-                name="outbound_media_is_said", condition=Q(media=None) | Q(has_media=True)
-            ),
-            models.CheckConstraint(
-                name="outbound_sending_since", condition=~Q(status="sending") | Q(attempted_at__isnull=False)
+                name="takeover_active_after_it_began", condition=Q(active_at__gte=models.F("since"))
             ),
         )
-        indexes = (
-            # The sweep for sends nobody is working on.
-            models.Index(
-                name="outbound_unfinished",
-                fields=["created_at"],
-                condition=Q(status__in=["pending", "sending"]),
-            ),
-            models.Index(name="outbound_by_user", fields=["user", "-created_at"]),
-            models.Index(name="outbound_by_media", fields=["media"], condition=Q(media__isnull=False)),
-            # Lists and figures of some days.
-            models.Index(name="outbound_by_time", fields=["-created_at"]),
-            models.Index(name="outbound_failed", fields=["-created_at"], condition=Q(status="failed")),
-        )
+        indexes = (models.Index(name="takeover_by_activity", fields=["active_at"]),)
 
     def __str__(self) -> str:
-        return f"part {self.part} of answer {self.interaction_id}"
-
-
-class DeliveryEvent(models.Model):
-    """One status callback of Twilio's, kept once however often it comes (contracts §5).
-
-    A callback may come before the create call has returned, or without our tag: it waits here under its SID until the
-    row learns that SID.
-    """
-
-    twilio_sid = models.CharField(max_length=64)
-    status = models.CharField(max_length=32, help_text="Twilio's own word.")
-    outbound_message = models.ForeignKey(
-        OutboundMessage, null=True, blank=True, on_delete=models.CASCADE, related_name="delivery_events"
-    )
-    error_code = models.PositiveIntegerField(null=True, blank=True)
-    received_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(name="delivery_event_once", fields=["twilio_sid", "status"]),
-            models.CheckConstraint(name="delivery_event_has_a_sid", condition=~Q(twilio_sid="")),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.twilio_sid} {self.status}"
-
-
-class ErasureReceipt(models.Model):
-    """That somebody was erased, without saying who: when, by whom, how much, and since when it is known to be complete.
-
-    ``user_id`` is the number of a row that is gone; it is what Mem0's copies were kept under.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user_id = models.BigIntegerField()
-    asked_by = models.CharField(max_length=200, help_text="A program or a login, never the person's number.")
-    erased = models.JSONField(help_text="How many of each: see `messaging.erasure.Traces`.")
-    objects_to_delete = models.JSONField(default=list, help_text="Names in the file store.")
-    erased_at = models.DateTimeField(db_default=Now())
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = (
-            models.CheckConstraint(
-                name="erasure_confirmed_after_it_was_done",
-                condition=Q(confirmed_at=None) | Q(confirmed_at__gte=models.F("erased_at")),
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"erasure of {self.erased_at:%Y-%m-%d %H:%M}"
+        return f"{self.staff_name} has the conversation with {self.user_id}"
