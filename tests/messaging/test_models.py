@@ -301,3 +301,9 @@ def test_a_memory_has_a_word_once() -> None:
     memory = a_memory()
     execute(sql, 1, memory)
     refused("memories_memoryword_pkey", lambda: execute(sql, 1, memory))
+
+
+def test_what_goes_out_is_the_bots_or_of_staff() -> None:
+    user = a_user()
+    an_outbound(user_id=user)
+    refused("outbound_by_bot_or_staff", lambda: an_outbound(user_id=user, written_by="sam"))
