@@ -74,7 +74,7 @@ def post_retry(request: HttpRequest, object_id: str) -> HttpResponse:
 
 def post_replay(request: HttpRequest, object_id: str) -> HttpResponse:
     """Answer the message once more, without any effect, and show the difference."""
-    raw = _get_message(request, object_id, MAY_RETRY)
+    raw = _get_message(request, object_id)
     if way := require_reason(request, raw.user_id):
         return way
     if request.method != "POST":  # behind the gate
