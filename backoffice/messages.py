@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from backoffice.base import PersonalAdmin, show_person, show_text
+from backoffice.explaining import ExplainedMessages
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
 from whatsbot.admin import RangeDateFilter, ReadOnlyInline
 
@@ -29,8 +30,8 @@ class DeliveryInline(ReadOnlyInline):
 
 
 @admin.register(RawMessage)
-class RawMessageAdmin(PersonalAdmin):
-    """What came in, with every field of the webhook."""
+class RawMessageAdmin(ExplainedMessages, PersonalAdmin):
+    """What came in; the page of each message explains what became of it."""
 
     title = "Messages"
     list_display = ("message_sid", "person", "text", "status", "received_at")
