@@ -49,8 +49,11 @@ class Composer:
         return f"{self.takeover.staff_id if self.takeover else 'bot'} {self.obstacle}"
 
 
-def get_composer(staff: Any, person: WhatsAppUser, *, page: Page, draft: Draft | None = None) -> Composer:
+def get_composer(
+    staff: Any, person: WhatsAppUser, *, page: Page | None = None, draft: Draft | None = None
+) -> Composer:
     """What the composer below a page shows to this login."""
+    entries = page.entries if page else ()
     held = get_takeover(person.id)
     closes_at = get_window(person)
     obstacle = ""
@@ -65,8 +68,6 @@ def get_composer(staff: Any, person: WhatsAppUser, *, page: Page, draft: Draft |
         closes_at=closes_at,
         obstacle=obstacle,
         key=uuid.uuid4(),
-        seen_id=max(
-            (entry.message.id for entry in page.entries if isinstance(entry, Received)), default=None
-        ),
+        seen_id=max((entry.message.id for entry in entries if isinstance(entry, Received)), default=None),
         draft=draft,
     )

@@ -73,7 +73,14 @@ def _show_wanted(request: HttpRequest, person: WhatsAppUser) -> HttpResponse:
     if query := wanted.get("q", "").replace("\0", "").strip()[:LONGEST_QUERY]:
         before = read_cursor(wanted["before"]) if "before" in wanted else None
         results = search_conversation(person, query=query, before=before)
-        return _render(request, person, title=f"Search with {person}", results=results, query=query)
+        return _render(
+            request,
+            person,
+            title=f"Search with {person}",
+            results=results,
+            query=query,
+            composer=get_composer(request.user, person),
+        )
     if "day" in wanted:
         return _show_day(request, person, wanted["day"])
 
@@ -109,11 +116,9 @@ def show_page(
 ) -> HttpResponse:
     """A page of the conversation, the newest if none is given; below it the composer with a draft that was refused."""
     page = page or get_page(person)
-    is_newest = page.newer is None
-    if is_newest:
-        context["composer"] = get_composer(request.user, person, page=page, draft=draft)
-    title = f"Conversation with {person}"
-    return _render(request, person, title=title, page=page, is_newest=is_newest, status=status, **context)
+    composer = get_composer(request.user, person, page=page, draft=draft)
+    context |= {"page": page, "is_newest": page.newer is None, "composer": composer}
+    return _render(request, person, title=f"Conversation with {person}", status=status, **context)
 
 
 def _render(request: HttpRequest, person: WhatsAppUser, *, status: int = 200, **context: Any) -> HttpResponse:

@@ -20,13 +20,14 @@ PAGE_SIZE = 50
 # First the times around a place, which the indexes alone tell, then all that lies between: so PostgreSQL knows how much
 # it will read. Asked for rows in the order of time, it reads everybody's until it has found enough of one person's.
 _TIMES = """
-(SELECT received_at FROM messaging_rawmessage WHERE user_id = %s AND received_at {sign} %s
+(SELECT {is_older}, received_at FROM messaging_rawmessage WHERE user_id = %s AND received_at {sign} %s
 ORDER BY received_at {direction} LIMIT %s)
 UNION ALL
-(SELECT created_at FROM messaging_outboundmessage WHERE user_id = %s AND created_at {sign} %s
+(SELECT {is_older}, created_at FROM messaging_outboundmessage WHERE user_id = %s AND created_at {sign} %s
 ORDER BY created_at {direction} LIMIT %s)
-ORDER BY 1 {direction} LIMIT %s
 """
+_OLDER = _TIMES.format(is_older=True, sign="<", direction="DESC")
+_NEWER = _TIMES.format(is_older=False, sign=">", direction="ASC")
 _ROWS = """
 SELECT received_at, 0, id::text FROM messaging_rawmessage WHERE user_id = %s AND received_at BETWEEN %s AND %s
 UNION ALL
@@ -77,17 +78,12 @@ def _find(
 ) -> tuple[list[Place], list[Place]]:
     """So many places before and behind one, each oldest first; ``with_place`` counts itself among those before."""
     with connection.cursor() as cursor:
-
-        def find_time(limit: int, **words: str) -> datetime:
-            """The time of the last of so many entries on one side; the place's own, if there are none."""
-            if limit:
-                values: list[Any] = [user_id, place.at, limit]
-                cursor.execute(_TIMES.format(**words), [*values, *values, limit])
-                times = cursor.fetchall()
-            return times[-1][0] if limit and times else place.at
-
-        first = find_time(older, sign="<", direction="DESC")
-        last = find_time(newer, sign=">", direction="ASC")
+        values: list[Any] = [*[user_id, place.at, older] * 2, *[user_id, place.at, newer] * 2]
+        cursor.execute(f"{_OLDER} UNION ALL {_NEWER}", values)
+        times = cursor.fetchall()
+        # The times of the last of so many entries on each side; the place's own, if there are none.
+        first = [place.at, *sorted((at for is_older, at in times if is_older), reverse=True)[:older]][-1]
+        last = [place.at, *sorted(at for is_older, at in times if not is_older)[:newer]][-1]
         cursor.execute(_ROWS, [user_id, first, last] * 2)
         found = sorted(read_row(*row) for row in cursor.fetchall())
     before = [each for each in found if each < place or (with_place and each == place)]

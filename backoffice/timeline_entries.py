@@ -10,7 +10,6 @@ from django.db.models import Prefetch, Q
 
 from accounts.models import WhatsAppUser
 from backoffice import timeline_words
-from backoffice.delivery_errors import TICKS
 from backoffice.timeline_files import ShownFile, begin_text, get_links, show_file, show_files
 from backoffice.timeline_places import Place
 from memories.models import Citation, Memory, MemoryHistory
@@ -103,7 +102,7 @@ class Sent:
     @property
     def tick(self) -> tuple[str, str]:
         """The sign of its delivery, and what that means."""
-        return TICKS[OutboundMessage.Status(self.message.status)]
+        return timeline_words.TICKS[OutboundMessage.Status(self.message.status)]
 
     @property
     def failure(self) -> str:
@@ -152,11 +151,9 @@ def _load_received(user: WhatsAppUser, places: Sequence[Place]) -> list[Received
 def _load_sent(user: WhatsAppUser, places: Sequence[Place]) -> list[Sent]:
     ids = [place.id for place in places if isinstance(place.id, uuid.UUID)]
     rows = user.outbound_messages.filter(id__in=ids).select_related("interaction")
-    rows = rows.defer("interaction__transcript").prefetch_related(Prefetch("media", get_links()))
+    rows = rows.defer("interaction__transcript")
     messages = {row.id: row for row in rows}
-    for row in messages.values():
-        if row.media:
-            begin_text(row.media)
+    files = {link.id: link for link in get_links().filter(sent_back__in=ids)}
     answers = [row.interaction_id for row in messages.values() if row.part == 1 and row.interaction_id]
     citations = _group(
         Citation.objects.filter(interaction__in=answers).select_related("memory").order_by("rank"),
@@ -170,7 +167,7 @@ def _load_sent(user: WhatsAppUser, places: Sequence[Place]) -> list[Sent]:
         Sent(
             place=place,
             message=message,
-            file=show_file(message.media) if message.media else None,
+            file=show_file(files[message.media_id]) if message.media_id in files else None,
             turn=message.interaction,
             citations=citations.get(message.interaction_id or 0, ()) if message.part == 1 else (),
             events=events.get(message.id, ()),
@@ -203,8 +200,7 @@ def _load_kept(ids: Collection[int]) -> dict[int, list[Kept]]:
 def _load_quotes(user: WhatsAppUser, sids: Collection[str]) -> dict[str, Quote]:
     """By SID: messages of this conversation, whoever wrote them."""
     quotes: dict[str, Quote] = {}
-    if not sids:
-        return quotes
+    sids = [*sids, ""]  # asked for also where nothing is quoted, so that every page takes as many statements
     for raw in user.raw_messages.filter(message_sid__in=sids):
         text = (
             "forgotten"

@@ -88,7 +88,7 @@ def show_file(link: Any) -> ShownFile:
         file_id=file.id,
         has_thumbnail=bool(file.thumbnail_name),
         description=file.description,
-        text=file.text,
+        text=link.beginning,
         is_cut=link.length > TEXT_SHOWN,
         not_described="" if file.described_at else file.description_error,
     )

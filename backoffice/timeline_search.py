@@ -27,7 +27,7 @@ RESULTS = 30
 LONGEST_QUERY = 200  # characters
 STRETCH = 5_000  # messages, and as many parts of answers, read at a time
 FILES_STRETCH = 500
-SECONDS = 0.15  # after which no other stretch is begun
+SECONDS = 0.1  # after which no other stretch is begun
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 CONTEXT = 90  # characters shown on each side of a match
 
@@ -146,7 +146,7 @@ def _show(user: WhatsAppUser, places: Sequence[Place], *, query: str) -> list[Fo
             (link.file_name, link.shows, link.says), query, source=source
         )
     outbound = [place.id for place in places if isinstance(place.id, UUID)]
-    for row in user.outbound_messages.filter(id__in=outbound).only("body"):
+    for row in user.outbound_messages.filter(id__in=outbound).only("user", "body"):
         snippets[row.id] += _cut_first((row.body,), query, source="")
     return [Found(place=place, snippets=snippets[place.id]) for place in places]
 

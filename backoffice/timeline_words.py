@@ -2,9 +2,21 @@
 
 from urllib.parse import urlencode
 
-from backoffice.delivery_errors import explain_code
 from messaging.content import Content, Place
 from messaging.models import Interaction, OutboundMessage, RawMessage
+from whatsbot.integrations.twilio_error_texts import describe_error
+
+Status = OutboundMessage.Status
+# Signs as in the chat, and what they mean: the sign alone says nothing to who cannot see it.
+TICKS = {
+    Status.PENDING: ("◷", "waiting to be sent"),
+    Status.SENDING: ("◷", "being sent"),
+    Status.SENT: ("✓", "sent"),
+    Status.DELIVERED: ("✓✓", "delivered"),
+    Status.READ: ("✓✓", "read"),
+    Status.FAILED: ("⚠", "failed"),
+}
+GIVEN_UP = "given up after too many tries, or because its file was forgotten"
 
 _KINDS = {
     Interaction.Kind.SAVED: "remembered",
@@ -51,11 +63,10 @@ def describe_state(message: RawMessage, turn: Interaction | None) -> str:
 
 def describe_failure(message: OutboundMessage) -> str:
     """Why a part of an answer did not arrive, or does not yet; "" where nothing failed."""
-    code = message.error_code
-    if message.status == OutboundMessage.Status.FAILED:
-        return f"Failed{f' with code {code}' if code else ''}. {explain_code(code)}"
-    if message.status == OutboundMessage.Status.PENDING and code:
-        return f"Put off with code {code}. {explain_code(code)}"
+    if message.status == Status.FAILED:
+        return f"Failed: {describe_error(message.error_code) or GIVEN_UP}"
+    if message.status == Status.PENDING and message.error_code:
+        return f"Put off: {describe_error(message.error_code)}"
     return ""
 
 
