@@ -49,7 +49,7 @@
 
     const take = (html) => {
         const page = new DOMParser().parseFromString(html, "text/html");
-        const isAtEnd = composer().getBoundingClientRect().bottom <= window.innerHeight + 80;
+        const isComposerSeen = composer().getBoundingClientRect().top < window.innerHeight;
         const before = talk.querySelector(":scope > li.bo-entry");
         const isGap = before && ![...page.querySelectorAll("li.bo-entry")].some((entry) => document.getElementById(entry.id));
         if (isGap) {
@@ -61,7 +61,7 @@
         if (added) {
             document.getElementById("bo-empty")?.remove();
             announce.textContent = `${added} new message${added > 1 ? "s" : ""} from ${talk.dataset.name}`;
-            if (isAtEnd) composer().scrollIntoView({ block: "end" });
+            if (isComposerSeen) composer().scrollIntoView({ block: "end" });
         }
     };
 
