@@ -2,8 +2,10 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import Now, Reverse, TruncDate
 from knox.models import AbstractAuthToken
 
 
@@ -93,6 +95,7 @@ class WhatsAppUser(models.Model):
         verbose_name = "WhatsApp user"
         # What staff may do beyond Django's four verbs; backoffice/roles.py gives it out.
         permissions = (
+            ("open_people", "Can see a person's data after giving a reason"),
             ("see_personal_data", "Can see numbers and texts in lists without giving a reason"),
             ("export_whatsappuser", "Can export all that is kept of a person"),
             ("take_over", "Can pause the bot and answer in its place"),
@@ -111,6 +114,13 @@ class WhatsAppUser(models.Model):
                 condition=models.Q(timezone_source__in=["inferred", "guessed", "chosen", "staff"]),
             ),
             # whatsapp_user_timezone_is_known: in migration 0001, because only PostgreSQL's AT TIME ZONE can say it.
+        )
+        indexes = (
+            # Found by the last digits of a number, and by words of a name (backoffice/finding.py).
+            models.Index(
+                OpClass(Reverse("phone_number"), name="text_pattern_ops"), name="whatsapp_user_number_ends"
+            ),
+            GinIndex(SearchVector("name", "profile_name", config="simple"), name="whatsapp_user_names"),
         )
 
     def __str__(self) -> str:

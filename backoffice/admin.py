@@ -1,1 +1,3 @@
-"""What the back-office shows; Django looks for it here."""
+"""Everything the back-office shows; Django looks for it here, one module for each part."""
+
+from backoffice import auditing, files, memories, messages, people, programs  # noqa: F401

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.contrib.auth.models import Group, Permission
 
 _PERSONAL = (
-    "accounts.view_whatsappuser",
+    *("accounts.view_whatsappuser", "accounts.change_whatsappuser", "accounts.open_people"),
     *("messaging.view_rawmessage", "messaging.view_interaction", "messaging.view_outboundmessage"),
     "messaging.view_deliveryevent",
     *("memories.view_memory", "memories.view_memoryhistory"),
@@ -30,13 +30,13 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     ),
     # Keeps it running: sees what is stuck, not what people said.
     "Operator": (
-        *("accounts.view_whatsappuser", "messaging.view_rawmessage", "messaging.view_interaction"),
+        *("messaging.view_rawmessage", "messaging.view_interaction"),
         *("messaging.view_outboundmessage", "messaging.view_deliveryevent"),
         *("accounts.retry_work", "accounts.view_settings"),
         *("procrastinate.view_procrastinatejob", "procrastinate.view_procrastinateevent"),
         *("accounts.view_apitoken", "accounts.delete_apitoken"),
         *(f"api.{verb}_webhookendpoint" for verb in ("view", "add", "change", "delete")),
-        "api.view_webhookdelivery",
+        *("api.view_webhookdelivery", "api.change_webhookdelivery"),
     ),
 }
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='whatsappuser',
-            options={'permissions': (('see_personal_data', 'Can see numbers and texts in lists without giving a reason'), ('export_whatsappuser', 'Can export all that is kept of a person'), ('take_over', 'Can pause the bot and answer in its place'), ('retry_work', 'Can retry what failed, and replay messages'), ('delete_selections', 'Can delete many things at once'), ('view_settings', 'Can see the settings')), 'verbose_name': 'WhatsApp user'},
+            options={'permissions': (('open_people', "Can see a person's data after giving a reason"), ('see_personal_data', 'Can see numbers and texts in lists without giving a reason'), ('export_whatsappuser', 'Can export all that is kept of a person'), ('take_over', 'Can pause the bot and answer in its place'), ('retry_work', 'Can retry what failed, and replay messages'), ('delete_selections', 'Can delete many things at once'), ('view_settings', 'Can see the settings')), 'verbose_name': 'WhatsApp user'},
         ),
         migrations.CreateModel(
             name='AuditEvent',

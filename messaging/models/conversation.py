@@ -1,6 +1,7 @@
 """What came in, what was answered, and by whom: the bot, or a member of staff."""
 
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -82,8 +83,13 @@ class RawMessage(models.Model):
             models.Index(
                 name="raw_message_media_pending", fields=["received_at"], condition=Q(media_pending=True)
             ),
-            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
-            BrinIndex(name="raw_message_received", fields=["received_at"]),
+            # Lists and figures of some days.
+            models.Index(name="raw_message_by_time", fields=["-received_at"]),
+            models.Index(
+                name="raw_message_rare", fields=["-received_at"], condition=Q(status__in=["ignored"])
+            ),
+            # Words over everybody, in the back-office.
+            GinIndex(SearchVector("body", config="simple"), name="raw_message_words"),
         )
 
     def __str__(self) -> str:
@@ -139,6 +145,11 @@ class Interaction(models.Model):
         indexes = (
             # The figures of some days; rows lie in order of time, so a few pages of index are enough.
             BrinIndex(name="interaction_answered", fields=["answered_at"]),
+            # Lists of the back-office. ``started_at`` never changes, so a journal that is saved touches no index.
+            models.Index(name="interaction_by_time", fields=["-started_at"]),
+            models.Index(name="interaction_by_kind", fields=["kind", "-started_at"]),
+            models.Index(name="interaction_failed", fields=["-started_at"], condition=~Q(error="")),
+            GinIndex(SearchVector("answer", config="simple"), name="interaction_words"),
         )
 
     def __str__(self) -> str:

@@ -2,7 +2,6 @@
 
 import uuid
 
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Now
@@ -116,8 +115,9 @@ class OutboundMessage(models.Model):
                 name="outbound_by_staff", fields=["user", "created_at"], condition=Q(interaction=None)
             ),
             models.Index(name="outbound_by_media", fields=["media"], condition=Q(media__isnull=False)),
-            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
-            BrinIndex(name="outbound_created", fields=["created_at"]),
+            # Lists and figures of some days.
+            models.Index(name="outbound_by_time", fields=["-created_at"]),
+            models.Index(name="outbound_failed", fields=["-created_at"], condition=Q(status="failed")),
         )
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('messaging', '0007_takeover'),
+        ('messaging', '0008_takeover'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0006_audit'),
+        ('accounts', '0007_back_office_lists'),
     ]
 
     operations = [

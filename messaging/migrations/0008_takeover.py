@@ -5,11 +5,11 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Staff may have a conversation. Nothing here reads a big table while it locks it: 0008 checks and indexes."""
+    """Staff may have a conversation. Nothing here reads a big table while it locks it: 0009 checks and indexes."""
 
     dependencies = [
-        ('accounts', '0007_read_once_a_day'),
-        ('messaging', '0006_figures_by_day'),
+        ('accounts', '0008_read_once_a_day'),
+        ('messaging', '0007_back_office_lists'),
     ]
 
     operations = [
