@@ -109,6 +109,7 @@ class OutboundMessageAdmin(PersonalAdmin):
     list_display = (
         "id",
         "person",
+        "by",
         "text",
         "part",
         "status",
@@ -123,6 +124,11 @@ class OutboundMessageAdmin(PersonalAdmin):
     searches = ("sid:twilio_sid", "person:user_id")
     search_help_text = "A number, name or SID"
     inlines = (DeliveryInline,)
+
+    @admin.display(description="By")
+    def by(self, row: Any) -> str:
+        """Who wrote it."""
+        return row.written_by or "bot"
 
     @admin.display(description="Person")
     def person(self, row: Any) -> str:
