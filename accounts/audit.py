@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import AuditEvent, StaffUser
@@ -49,8 +50,10 @@ def open_person(*, staff: StaffUser, person_id: int, reason: str) -> AuditEvent:
     return record(Action.OPENED, staff=staff, person_id=person_id, reason=reason[:500])
 
 
-def get_open_reasons(staff: Any, *, person_ids: Collection[int]) -> dict[int, datetime]:
-    """Which of these people a login may look at now, and until when."""
+def get_open_reasons(
+    staff: Any, *, person_ids: "Collection[int] | QuerySet[Any, int]"
+) -> dict[int, datetime]:
+    """Which of these people a login may look at now, and until when. One statement."""
     valid = timedelta(minutes=settings.REASON_MINUTES)
     opened = AuditEvent.objects.filter(
         staff_id=staff.pk, action=Action.OPENED, at__gt=timezone.now() - valid, person_id__in=person_ids
@@ -62,6 +65,6 @@ def get_open_reasons(staff: Any, *, person_ids: Collection[int]) -> dict[int, da
     }
 
 
-def has_open_reason(staff: Any, *, person_ids: Collection[int]) -> bool:
+def has_open_reason(staff: Any, *, person_ids: "Collection[int] | QuerySet[Any, int]") -> bool:
     """Whether a login has given a reason, not long ago, to look at one of these people."""
     return bool(get_open_reasons(staff, person_ids=person_ids))

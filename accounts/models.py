@@ -2,8 +2,10 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Reverse
 from knox.models import AbstractAuthToken
 
 
@@ -112,6 +114,13 @@ class WhatsAppUser(models.Model):
                 condition=models.Q(timezone_source__in=["inferred", "guessed", "chosen", "staff"]),
             ),
             # whatsapp_user_timezone_is_known: in migration 0001, because only PostgreSQL's AT TIME ZONE can say it.
+        )
+        indexes = (
+            # Found by the last digits of a number, and by words of a name (backoffice/finding.py).
+            models.Index(
+                OpClass(Reverse("phone_number"), name="text_pattern_ops"), name="whatsapp_user_number_ends"
+            ),
+            GinIndex(SearchVector("name", "profile_name", config="simple"), name="whatsapp_user_names"),
         )
 
     def __str__(self) -> str:

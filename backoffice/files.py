@@ -1,23 +1,35 @@
 """Files and their sendings in the back-office, read-only."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 
+from backoffice.base import PersonalAdmin, show_person, show_text
 from media.models import MediaFile, MessageMedia
-from whatsbot.admin import ReadOnlyAdmin
+from whatsbot.admin import RangeDateFilter
+
+MOST_SENDERS = 20  # of one file, who are looked for to know whether a login may see it
+_SENDERS = ArraySubquery(
+    MessageMedia.objects.filter(file=OuterRef("pk")).order_by("-id").values("user_id")[:MOST_SENDERS]
+)
 
 
 @admin.register(MediaFile)
-class MediaFileAdmin(ReadOnlyAdmin):
-    """What is kept, each content once."""
+class MediaFileAdmin(PersonalAdmin):
+    """What is kept, each content once; it may be of several people."""
 
+    title = "Files"
     list_display = ("__str__", "thumbnail", "kind", "readable_size", "links", "understood", "created_at")
-    list_filter = ("kind", ("described_at", admin.EmptyFieldListFilter))
-    search_fields = ("^file_hash",)
-    ordering = ("-id",)
-    date_hierarchy = "created_at"
+    list_filter = ("kind", ("described_at", admin.EmptyFieldListFilter), ("created_at", RangeDateFilter))
+    searches = ("key:file_hash", "person:links__user_id", "words:description,text")
+    search_help_text = "A number, name, the beginning of a SHA-256, or words"
+    may_repeat = True  # somebody may have sent a file twice
     fields = (
         *("open", "thumbnail", "kind", "content_type", "readable_size", "links", "file_hash", "storage_name"),
         *(
@@ -33,10 +45,18 @@ class MediaFileAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("open", "thumbnail", "readable_size", "links", "understood")
 
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        """With those who sent each, a few of them."""
+        return super().get_queryset(request).annotate(senders=_SENDERS)
+
+    def get_person_ids(self, obj: Any) -> set[int]:
+        """Who has sent it; some, where there are many."""
+        return set(obj.senders or ())
+
     @admin.display(description="Picture", empty_value="")
-    def thumbnail(self, file: MediaFile) -> str | None:
-        """The small picture, if there is one."""
-        if not file.thumbnail_name or file.stored_at is None:
+    def thumbnail(self, file: Any) -> str | None:
+        """The small picture, if there is one and this login may look at it."""
+        if not file.thumbnail_name or file.stored_at is None or not getattr(file, "is_shown", True):
             return None
         address = reverse("media-thumbnail", args=[file.id])
         return format_html(
@@ -67,15 +87,26 @@ class MediaFileAdmin(ReadOnlyAdmin):
 
 
 @admin.register(MessageMedia)
-class MessageMediaAdmin(ReadOnlyAdmin):
+class MessageMediaAdmin(PersonalAdmin):
     """Who sent what when, and what was refused."""
 
-    list_display = ("__str__", "user", "kind", "file_name", "sent_at", "refusal")
-    list_filter = ("refusal", "file__kind")
+    title = "Sendings of files"
+    list_display = ("__str__", "person", "kind", "name", "sent_at", "refusal")
+    list_filter = ("refusal", "file__kind", ("sent_at", RangeDateFilter))
     list_select_related = ("user", "file")
-    search_fields = ("user__phone_number", "^file__file_hash")
-    ordering = ("-id",)
-    date_hierarchy = "sent_at"
+    searches = ("key:file__file_hash", "person:user_id")
+    search_help_text = "A number, name, or the beginning of a SHA-256"
+    ordering = ("-sent_at",)
+
+    @admin.display(description="Person")
+    def person(self, row: Any) -> str:
+        """Who sent it."""
+        return show_person(row, row.user)
+
+    @admin.display(description="Name")
+    def name(self, row: Any) -> str:
+        """What the sender called it."""
+        return show_text(row, row.file_name)
 
     @admin.display(description="Kind", empty_value="", ordering="file__kind")
     def kind(self, media: MessageMedia) -> str | None:

@@ -7,34 +7,41 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from backoffice.base import PersonalAdmin, show_person, show_text
 from memories.changes import forget_memory
 from memories.models import Memory, MemoryHistory
-from whatsbot.admin import ReadOnlyAdmin, TabularInline
+from whatsbot.admin import RangeDateFilter, ReadOnlyInline
 
 
-class MemoryHistoryInline(TabularInline):
+class MemoryHistoryInline(ReadOnlyInline):
     """What was said before, or again."""
 
     model = MemoryHistory
-    extra = 0
-    fields = ("kind", "text", "said_at", "raw_message")
-    readonly_fields = fields
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody writes history."""
-        return False
+    fields = readonly_fields = ("kind", "text", "said_at", "raw_message")
 
 
 @admin.register(Memory)
-class MemoryAdmin(ReadOnlyAdmin):
+class MemoryAdmin(PersonalAdmin):
     """What is remembered of whom."""
 
-    list_display = ("number", "user", "text", "type", "source", "happened_at")
-    list_filter = ("type", "source")
+    title = "Memories"
+    list_display = ("__str__", "person", "words", "type", "source", "happened_at", "created_at")
+    list_filter = ("type", "source", ("created_at", RangeDateFilter))
     list_select_related = ("user",)
-    search_fields = ("user__phone_number", "text")
+    ordering = ("-created_at",)
+    searches = ("person:user_id", "words:text")
+    search_help_text = "A number, name, or words"
     inlines = (MemoryHistoryInline,)
+
+    @admin.display(description="Person")
+    def person(self, row: Any) -> str:
+        """Whose it is."""
+        return show_person(row, row.user)
+
+    @admin.display(description="Text")
+    def words(self, row: Any) -> str:
+        """What it says."""
+        return show_text(row, row.text)
 
     def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
         """Whoever may delete memories."""

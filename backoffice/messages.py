@@ -1,64 +1,134 @@
 """Messages, answers and deliveries in the back-office, read-only."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
 
+from backoffice.base import PersonalAdmin, show_person, show_text
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
-from whatsbot.admin import ReadOnlyAdmin, TabularInline
+from whatsbot.admin import RangeDateFilter, ReadOnlyInline
 
 
-class OutboundInline(TabularInline):
+class OutboundInline(ReadOnlyInline):
     """The parts of one answer."""
 
     model = OutboundMessage
     fields = readonly_fields = (
-        "part",
-        "status",
-        "body",
-        "twilio_sid",
-        "error_code",
-        "attempts",
-        "sent_at",
-        "read_at",
+        *("part", "status", "body", "twilio_sid", "error_code", "attempts", "sent_at", "read_at"),
     )
-    extra = 0
-    can_delete = False
+    show_change_link = True
 
 
-class DeliveryInline(TabularInline):
+class DeliveryInline(ReadOnlyInline):
     """What Twilio said of one part."""
 
     model = DeliveryEvent
     fields = readonly_fields = ("status", "error_code", "received_at")
-    extra = 0
-    can_delete = False
 
 
 @admin.register(RawMessage)
-class RawMessageAdmin(ReadOnlyAdmin):
+class RawMessageAdmin(PersonalAdmin):
     """What came in, with every field of the webhook."""
 
-    list_display = ("message_sid", "user", "body", "status", "received_at")
-    list_filter = ("status",)
+    title = "Messages"
+    list_display = ("message_sid", "person", "text", "status", "received_at")
+    list_filter = ("status", ("received_at", RangeDateFilter))
     list_select_related = ("user",)
-    search_fields = ("message_sid", "user__phone_number")
-    date_hierarchy = "received_at"
+    ordering = ("-received_at",)
+    searches = ("sid:message_sid", "person:user_id", "words:body")
+    search_help_text = "A number, name, SID, or words"
+
+    @admin.display(description="Person")
+    def person(self, row: Any) -> str:
+        """Who wrote."""
+        return show_person(row, row.user)
+
+    @admin.display(description="Text")
+    def text(self, row: Any) -> str:
+        """What it says."""
+        return show_text(row, row.body)
 
 
 @admin.register(Interaction)
-class InteractionAdmin(ReadOnlyAdmin):
+class InteractionAdmin(PersonalAdmin):
     """How each message was answered."""
 
-    list_display = ("raw_message", "kind", "answer", "attempts", "error", "answered_at")
-    list_filter = ("kind",)
-    list_select_related = ("raw_message",)
+    title = "Answers"
+    list_display = (
+        "__str__",
+        "person",
+        "kind",
+        "text",
+        "model",
+        "attempts",
+        "error",
+        "message",
+        "answered_at",
+    )
+    list_filter = (
+        *("kind", ("error", admin.EmptyFieldListFilter)),
+        ("started_at", RangeDateFilter),
+    )
+    list_select_related = ("raw_message__user",)
+    ordering = ("-started_at",)
+    searches = ("sid:raw_message__message_sid", "person:raw_message__user_id", "words:answer")
+    search_help_text = "A number, name, SID of the message, or words"
     inlines = (OutboundInline,)
+
+    def get_person_ids(self, obj: Any) -> set[int]:
+        """Who was answered."""
+        return {obj.raw_message.user_id}
+
+    @admin.display(description="Person")
+    def person(self, row: Any) -> str:
+        """Who was answered."""
+        return show_person(row, row.raw_message.user)
+
+    @admin.display(description="Answer")
+    def text(self, row: Any) -> str:
+        """What was said."""
+        return show_text(row, row.answer)
+
+    @admin.display(description="Message")
+    def message(self, row: Any) -> str:
+        """What was answered."""
+        return format_html(
+            '<a href="{}">explained</a>',
+            reverse("admin:messaging_rawmessage_change", args=[row.raw_message_id]),
+        )
 
 
 @admin.register(OutboundMessage)
-class OutboundMessageAdmin(ReadOnlyAdmin):
+class OutboundMessageAdmin(PersonalAdmin):
     """What went out, and what became of it."""
 
-    list_display = ("id", "user", "part", "status", "error_code", "attempts", "created_at")
-    list_filter = ("status",)
+    title = "Outbox"
+    list_display = (
+        "id",
+        "person",
+        "text",
+        "part",
+        "status",
+        "error_code",
+        "attempts",
+        "created_at",
+        "read_at",
+    )
+    list_filter = ("status", ("created_at", RangeDateFilter))
     list_select_related = ("user",)
+    ordering = ("-created_at",)
+    searches = ("sid:twilio_sid", "person:user_id")
+    search_help_text = "A number, name or SID"
     inlines = (DeliveryInline,)
+
+    @admin.display(description="Person")
+    def person(self, row: Any) -> str:
+        """Whom it goes to."""
+        return show_person(row, row.user)
+
+    @admin.display(description="Text")
+    def text(self, row: Any) -> str:
+        """What it says."""
+        return show_text(row, row.body)

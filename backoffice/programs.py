@@ -9,9 +9,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.audit import Action, record
 from api.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from api.webhooks import check_url, deliver_again
-from whatsbot.admin import CheckboxSelectMultiple, ModelAdmin, ReadOnlyAdmin
+from backoffice.auditing import Audited
+from backoffice.base import BrowseAdmin
+from whatsbot.admin import CheckboxSelectMultiple, ModelAdmin, RangeDateFilter
 from whatsbot.integrations.guarded_http import AddressRefused
 
 
@@ -38,7 +41,7 @@ class WebhookEndpointForm(forms.ModelForm):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ModelAdmin):
+class WebhookEndpointAdmin(Audited, ModelAdmin):
     """Programs that are told of events."""
 
     form = WebhookEndpointForm
@@ -85,17 +88,17 @@ class WebhookEndpointAdmin(ModelAdmin):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnlyAdmin):
+class WebhookDeliveryAdmin(BrowseAdmin):
     """What was sent, or shall be. It has no texts: what a webhook says is looked up when it is sent."""
 
     list_display = (
         *("created_at", "endpoint", "event", "object_id", "status", "attempts"),
         *("response_status", "error", "attempted_at"),
     )
-    list_filter = ("status", "event", "endpoint")
+    title = "Webhook deliveries"
+    list_filter = ("status", "event", "endpoint", ("created_at", RangeDateFilter))
     list_select_related = ("endpoint",)
     ordering = ("-created_at",)
-    date_hierarchy = "created_at"
     actions = ("deliver_again",)
 
     def has_deliver_permission(self, request: HttpRequest) -> bool:
@@ -106,5 +109,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     def deliver_again(self, request: HttpRequest, queryset: "QuerySet[WebhookDelivery]") -> None:
         """Try for another day what has failed or was dropped."""
         count = deliver_again(queryset)
+        record(Action.RETRIED, staff=request.user, detail={"webhook deliveries": count})
         word = "delivery is" if count == 1 else "deliveries are"
         self.message_user(request, f"{count} {word} queued again.", messages.SUCCESS)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.contrib.auth.models import Group, Permission
 
 _PERSONAL = (
-    *("accounts.view_whatsappuser", "accounts.open_people"),
+    *("accounts.view_whatsappuser", "accounts.change_whatsappuser", "accounts.open_people"),
     *("messaging.view_rawmessage", "messaging.view_interaction", "messaging.view_outboundmessage"),
     "messaging.view_deliveryevent",
     *("memories.view_memory", "memories.view_memoryhistory"),
@@ -36,7 +36,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         *("procrastinate.view_procrastinatejob", "procrastinate.view_procrastinateevent"),
         *("accounts.view_apitoken", "accounts.delete_apitoken"),
         *(f"api.{verb}_webhookendpoint" for verb in ("view", "add", "change", "delete")),
-        "api.view_webhookdelivery",
+        *("api.view_webhookdelivery", "api.change_webhookdelivery"),
     ),
 }
 

@@ -1,5 +1,7 @@
 """Files people have sent: each content is kept once, each sending is a link to it."""
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -76,6 +78,8 @@ class MediaFile(models.Model):
         indexes = (
             # What manage.py describe_media has left to do.
             models.Index(name="media_file_undescribed", fields=["id"], condition=Q(described_at=None)),
+            # Words over everybody, in the back-office.
+            GinIndex(SearchVector("description", "text", config="simple"), name="media_file_words"),
         )
 
     def __str__(self) -> str:
@@ -138,6 +142,7 @@ class MessageMedia(models.Model):
             models.Index(
                 name="message_media_by_user", fields=["user", "-sent_at"], condition=Q(file__isnull=False)
             ),
+            models.Index(name="message_media_by_time", fields=["-sent_at"]),
         )
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The only door to the files: signed links for everybody, a login with the permission for staff."""
+"""The only door to the files: signed links for everybody, a login with permission and reason for staff."""
 
 import logging
 import re
@@ -12,14 +12,17 @@ from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.core import signing
+from django.core.exceptions import PermissionDenied
 from django.core.files import File
 from django.core.files.storage import default_storage
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
+from accounts.audit import has_open_reason
 from media.detected import EXTENSIONS, get_extension
 from media.models import MediaFile, MessageMedia
 from whatsbot import database
@@ -92,8 +95,10 @@ def serve_link(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
 @staff_member_required
 @permission_required("media.view_mediafile", raise_exception=True)
 def serve_file(request: HttpRequest, file_id: int) -> HttpResponseBase:
-    """``GET /media/files/<id>``: a file for staff who may see files."""
+    """``GET /media/files/<id>``: a file, for staff who may see files and have said why they look at a sender."""
     file = get_object_or_404(MediaFile, id=file_id, stored_at__isnull=False)
+    if not has_open_reason(request.user, person_ids=_get_senders(file)):
+        raise PermissionDenied
     return _serve(request, file, name=get_file_name(file))
 
 
@@ -101,13 +106,20 @@ def serve_file(request: HttpRequest, file_id: int) -> HttpResponseBase:
 @staff_member_required
 @permission_required("media.view_mediafile", raise_exception=True)
 def serve_thumbnail(request: HttpRequest, file_id: int) -> HttpResponseBase:
-    """``GET /media/files/<id>/thumbnail``: the small JPEG of a picture, for staff who may see files."""
+    """``GET /media/files/<id>/thumbnail``: the small JPEG of a picture, which stands in lists as well."""
     file = get_object_or_404(MediaFile, id=file_id, stored_at__isnull=False)
     if not file.thumbnail_name:
         raise Http404
+    sees_lists = request.user.has_perm("accounts.see_personal_data")
+    if not sees_lists and not has_open_reason(request.user, person_ids=_get_senders(file)):
+        raise PermissionDenied
     return _serve(
         request, file, name="thumbnail.jpg", storage_name=file.thumbnail_name, content_type="image/jpeg"
     )
+
+
+def _get_senders(file: MediaFile) -> "QuerySet[Any, int]":
+    return MessageMedia.objects.filter(file=file).values_list("user_id", flat=True)
 
 
 def _serve(

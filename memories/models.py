@@ -1,6 +1,7 @@
 """What is remembered, and which answers used it. Mem0 holds the vectors; these rows are the record."""
 
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -97,8 +98,12 @@ class Memory(models.Model):
         indexes = (
             # Newest first: /list, the API, and "what did I say yesterday".
             models.Index(name="memory_by_time", fields=["user", "-happened_at", "-id"]),
-            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
-            BrinIndex(name="memory_created", fields=["created_at"]),
+            # Lists and figures of some days.
+            models.Index(name="memory_by_creation", fields=["-created_at"]),
+            models.Index(name="memory_by_type", fields=["type", "-created_at"]),
+            models.Index(name="memory_by_source", fields=["source", "-created_at"]),
+            # Words over everybody, in the back-office; a search of one person reads `MemoryWord`.
+            GinIndex(SearchVector("text", config="simple"), name="memory_words_of_all"),
         )
 
     def __str__(self) -> str:

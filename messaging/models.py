@@ -2,7 +2,8 @@
 
 import uuid
 
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Now
@@ -79,8 +80,13 @@ class RawMessage(models.Model):
             models.Index(
                 name="raw_message_media_pending", fields=["received_at"], condition=Q(media_pending=True)
             ),
-            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
-            BrinIndex(name="raw_message_received", fields=["received_at"]),
+            # Lists and figures of some days.
+            models.Index(name="raw_message_by_time", fields=["-received_at"]),
+            models.Index(
+                name="raw_message_rare", fields=["-received_at"], condition=Q(status__in=["ignored"])
+            ),
+            # Words over everybody, in the back-office.
+            GinIndex(SearchVector("body", config="simple"), name="raw_message_words"),
         )
 
     def __str__(self) -> str:
@@ -136,6 +142,11 @@ class Interaction(models.Model):
         indexes = (
             # The figures of some days; rows lie in order of time, so a few pages of index are enough.
             BrinIndex(name="interaction_answered", fields=["answered_at"]),
+            # Lists of the back-office. ``started_at`` never changes, so a journal that is saved touches no index.
+            models.Index(name="interaction_by_time", fields=["-started_at"]),
+            models.Index(name="interaction_by_kind", fields=["kind", "-started_at"]),
+            models.Index(name="interaction_failed", fields=["-started_at"], condition=~Q(error="")),
+            GinIndex(SearchVector("answer", config="simple"), name="interaction_words"),
         )
 
     def __str__(self) -> str:
@@ -253,8 +264,9 @@ class OutboundMessage(models.Model):
             ),
             models.Index(name="outbound_by_user", fields=["user", "-created_at"]),
             models.Index(name="outbound_by_media", fields=["media"], condition=Q(media__isnull=False)),
-            # The figures of some days; rows lie in order of time, so a few pages of index are enough.
-            BrinIndex(name="outbound_created", fields=["created_at"]),
+            # Lists and figures of some days.
+            models.Index(name="outbound_by_time", fields=["-created_at"]),
+            models.Index(name="outbound_failed", fields=["-created_at"], condition=Q(status="failed")),
         )
 
     def __str__(self) -> str:

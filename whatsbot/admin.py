@@ -2,9 +2,19 @@
 
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
 
-__all__ = ["CheckboxSelectMultiple", "ModelAdmin", "ReadOnlyAdmin", "TabularInline"]
+__all__ = [
+    "ChangeList",
+    "CheckboxSelectMultiple",
+    "ModelAdmin",
+    "RangeDateFilter",
+    "ReadOnlyAdmin",
+    "ReadOnlyInline",
+    "TabularInline",
+]
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -20,4 +30,19 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
         """Nobody deletes here: deleting has its own services."""
+        return False
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows below the row they belong to, to be looked at."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
+        """Nobody changes."""
         return False

@@ -108,11 +108,13 @@ WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=32)
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",  # for indexes with an operator class
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
@@ -274,6 +276,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+DATE_FORMAT, DATETIME_FORMAT = "j M Y", "j M Y, H:i"  # of the back-office
 
 LOGGING = {
     "version": 1,
@@ -302,4 +305,11 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }
-UNFOLD = {"SITE_TITLE": "Whatsbot", "SITE_HEADER": "Whatsbot", "SITE_SYMBOL": "chat"}
+UNFOLD = {
+    "SITE_TITLE": "Whatsbot",
+    "SITE_HEADER": "Whatsbot",
+    "SITE_SYMBOL": "chat",
+    "SHOW_HISTORY": False,  # who did what stands in the log of our own
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": False, "navigation": "backoffice.navigation.get_navigation"},
+}

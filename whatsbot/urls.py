@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("media/files/<int:file_id>/thumbnail", serve_thumbnail, name="media-thumbnail"),
     path("media/<str:token>/<str:name>", serve_link),
     path("health/live", is_live),
+    path("admin/", include("backoffice.urls")),
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
 ]

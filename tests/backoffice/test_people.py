@@ -1,5 +1,7 @@
 """People in the back-office: found by badly written numbers, erased with a receipt."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 
-from accounts.models import StaffUser, WhatsAppUser
+from accounts.models import AuditEvent, StaffUser, WhatsAppUser
 from messaging.models import ErasureReceipt
+from tests.backoffice.conftest import Staff
 from tests.media.objects import make_file, send_file
 from tests.messaging.made import answer, make_raw, remember
 from tests.rows import dump_database
@@ -94,3 +97,36 @@ def test_who_may_only_look_erases_nobody(client: Client, ana: WhatsAppUser) -> N
     assert client.post(f"{PEOPLE}{ana.id}/delete/", {"post": "yes"}).status_code == 403
     client.post(PEOPLE, {"action": "delete_selected", "_selected_action": ana.id, "post": "yes"})
     assert WhatsAppUser.objects.filter(id=ana.id).exists()
+
+
+def test_staff_set_name_and_time_zone_of_somebody(support: Staff, ana: WhatsAppUser) -> None:
+    support.open(ana)
+    page = f"{PEOPLE}{ana.id}/change/"
+    wrong = support.post(page, {"name": "Ana", "timezone": "Moon/Base"})
+    assert "No IANA time zone" in wrong.content.decode()
+    support.post(page, {"name": "Ana Q.", "timezone": "Asia/Calcutta", "phone_number": "+12025550199"})
+    ana.refresh_from_db()
+    assert (ana.name, ana.timezone, ana.timezone_source) == ("Ana Q.", "Asia/Kolkata", "staff")
+    assert ana.phone_number == "+12025550143"
+    event = AuditEvent.objects.latest("id")
+    assert (event.action, event.person_id, event.detail) == (
+        "changed",
+        ana.id,
+        {"fields": ["name", "timezone"]},
+    )
+
+
+def test_an_export_is_for_who_may_for_a_reason_and_written_down(
+    support: Staff, privacy: Staff, ana: WhatsAppUser
+) -> None:
+    path = f"/admin/export/{ana.id}/"
+    support.open(ana)
+    assert support.post(path).status_code == 403
+    assert "/admin/reason/" in privacy.post(path).url
+    privacy.open(ana)
+    assert privacy.get(path).status_code == 405
+    assert path in privacy.read(f"{PEOPLE}{ana.id}/change/")
+    with zipfile.ZipFile(io.BytesIO(b"".join(privacy.post(path).streaming_content))) as archive:  # type: ignore[attr-defined]
+        assert "zanzibar" in archive.read("memories.json").decode()
+    event = AuditEvent.objects.latest("id")
+    assert (event.action, event.staff_name, event.person_id) == ("exported", "privacy", ana.id)

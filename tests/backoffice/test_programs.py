@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 from django.test import Client
 
-from accounts.models import StaffUser
+from accounts.models import AuditEvent, StaffUser
 from api.models import WebhookDelivery, WebhookEndpoint
 from api.webhooks import ANSWERED_410
 from memories.models import Memory
@@ -58,6 +58,8 @@ def test_an_endpoint_is_added_and_its_secret_shown_on_its_page_only(staff: Clien
     staff.post(f"{ENDPOINTS}add/", FORM | {"events": ["memory.created", "memory.deleted"]})
     endpoint = WebhookEndpoint.objects.get()
     assert (endpoint.name, endpoint.url, endpoint.is_enabled) == ("Automation", FORM["url"], True)
+    event = AuditEvent.objects.get()
+    assert (event.action, event.staff_name, event.object_id) == ("added", "staff", str(endpoint.id))
     assert endpoint.events == ["memory.created", "memory.deleted"]
     page = get_page(staff, ENDPOINTS)
     assert "memory.created, memory.deleted" in page

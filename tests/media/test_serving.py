@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts.audit import open_person
 from accounts.models import StaffUser, WhatsAppUser
 from media import serving
 from media.models import MediaFile, MessageMedia
@@ -362,8 +363,13 @@ class TestStaffDoors:
         send_file(ana, file, file_name="ana's own name.png")
         return f"/media/files/{file.id}{request.param}"
 
-    def test_staff_with_the_permission_see_it(self, path: str, client: Client) -> None:
-        client.force_login(make_staff("sees"))
+    def test_staff_with_permission_and_reason_see_it(
+        self, path: str, client: Client, ana: WhatsAppUser
+    ) -> None:
+        login = make_staff("sees")
+        client.force_login(login)
+        assert client.get(path).status_code == 403
+        open_person(staff=login, person_id=ana.id, reason="Asked for the picture")
         response = client.get(path)
         is_small = path.endswith("thumbnail")
         assert (response.status_code, read(response)) == (200, b"small" if is_small else DATA)
@@ -374,6 +380,14 @@ class TestStaffDoors:
         assert client.head(path).status_code == 200
         assert client.get(path, headers={"Range": "bytes=0-0"}).status_code == 206
         assert client.post(path).status_code == 405
+
+    def test_small_pictures_stand_in_the_lists_of_those_who_read_lists(
+        self, path: str, client: Client
+    ) -> None:
+        login = make_staff("lists")
+        login.user_permissions.add(Permission.objects.get(codename="see_personal_data"))
+        client.force_login(login)
+        assert client.get(path).status_code == (200 if path.endswith("thumbnail") else 403)
 
     def test_staff_without_it_are_refused(self, path: str, client: Client) -> None:
         client.force_login(make_staff("does not", may=False))

@@ -1,0 +1,139 @@
+"""What all lists and pages of the back-office share: quick lists, and personal rows behind the gate."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.text import capfirst
+
+from accounts.models import WhatsAppUser
+from backoffice.counting import EstimatingPaginator
+from backoffice.finding import find_rows
+from backoffice.gate import HIDDEN, get_shown_people, mask_number, name_person, require_reason
+from messaging.answers import shorten
+from whatsbot.admin import ChangeList, ReadOnlyAdmin
+
+MOST_SHOWN = 90  # characters of a text in a list
+
+
+class BrowseList(ChangeList):
+    """A page of a list that is counted once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of the page. Nothing is said of how many there would be without filters."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
+class BrowseAdmin(ReadOnlyAdmin):
+    """A list over a table of any size: newest first by key, counted or estimated, sorted by nothing else.
+
+    ``title`` is what the list is called. ``search_help_text`` says what is searched; what there is to search stands in
+    ``searches`` (backoffice/finding.py).
+    """
+
+    title = ""
+
+    paginator = EstimatingPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    list_filter_submit = True
+    sortable_by = ()
+    ordering: tuple[str, ...] = ("-pk",)
+    actions: Any = ()
+    searches: tuple[str, ...] = ()
+    may_repeat = False  # whether a search finds a row more than once
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list that is counted once."""
+        return BrowseList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """The list, under its name."""
+        return super().changelist_view(request, {"title": self.title, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The row, under its name."""
+        obj = self.get_object(request, object_id)
+        title = f"{capfirst(self.opts.verbose_name)} {obj}" if obj is not None else ""
+        return super().change_view(
+            request, object_id, form_url, {"title": title, "subtitle": None, **(extra_context or {})}
+        )
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Something, where there is a search: Django shows its field then."""
+        return self.searches
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
+    ) -> tuple["QuerySet[Any]", bool]:
+        """By whichever index fits what was typed."""
+        if not search_term.strip():
+            return queryset, False
+        found = find_rows(queryset, search_term, searches=self.searches, staff=request.user)
+        return found, self.may_repeat
+
+
+class PersonalList(BrowseList):
+    """A page of rows that know whether this login may read them: ``is_shown``."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of the page."""
+        super().get_results(request)
+        rows: list[Any] = list(self.result_list)  # type: ignore[has-type]
+        owners = {row.pk: self.model_admin.get_person_ids(row) for row in rows}
+        shown = get_shown_people(request, (person for people in owners.values() for person in people))
+        for row in rows:
+            row.is_shown = bool(shown & owners[row.pk])
+        self.result_list = rows
+
+
+class PersonalAdmin(BrowseAdmin):
+    """Rows that belong to a person: masked in lists, opened for a reason."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list that masks."""
+        return PersonalList
+
+    def get_person_ids(self, obj: Any) -> set[int]:
+        """Whose a row is."""
+        return {obj.user_id}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The row, once the login has said why."""
+        obj = self.get_object(request, object_id)
+        if obj is not None and (way := require_reason(request, *self.get_person_ids(obj))):
+            return way
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Django's own log of a row, behind the same gate."""
+        obj = self.get_object(request, object_id)
+        if obj is not None and (way := require_reason(request, *self.get_person_ids(obj))):
+            return way
+        return super().history_view(request, object_id, extra_context)
+
+
+def show_person(row: Any, person: WhatsAppUser) -> str:
+    """Whom a row of a list is about."""
+    return name_person(person, is_shown=row.is_shown)
+
+
+def show_number(row: Any, number: str | None) -> str:
+    """A number in a list."""
+    if not number:
+        return ""
+    return number.removeprefix("whatsapp:") if row.is_shown else mask_number(number)
+
+
+def show_text(row: Any, text: str) -> str:
+    """The beginning of a text in a list."""
+    if not text:
+        return ""
+    return shorten(text, limit=MOST_SHOWN) if row.is_shown else HIDDEN

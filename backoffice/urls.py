@@ -1,0 +1,12 @@
+"""Pages of the back-office that belong to no list."""
+
+from django.contrib import admin
+from django.urls import path
+
+from backoffice.exporting import export_person
+from backoffice.gate import ask_reason
+
+urlpatterns = [
+    path("reason/<int:person_id>/", admin.site.admin_view(ask_reason), name="backoffice-reason"),
+    path("export/<int:person_id>/", admin.site.admin_view(export_person), name="backoffice-export"),
+]
