@@ -24,14 +24,14 @@ class Extent:
 
     ``memories`` are forgotten; of ``restored`` ones a correction is taken back. ``objects`` are the names of stored
     objects that nobody else has sent, ``files`` the contents they belong to. Of ``messages`` and ``answers`` the texts
-    are blanked; ``attachments`` are sendings of files.
+    are blanked (ids); ``attachments`` are sendings of files.
     """
 
     memories: tuple[Memory, ...] = ()
     restored: tuple[Memory, ...] = ()
     earlier_texts: int = 0
-    messages: int = 0
-    answers: int = 0
+    messages: tuple[int, ...] = ()
+    answers: tuple[int, ...] = ()
     attachments: int = 0
     files: int = 0
     objects: tuple[str, ...] = ()
@@ -43,8 +43,8 @@ class Extent:
             "memories": len(self.memories),
             "restored": len(self.restored),
             "earlier_texts": self.earlier_texts,
-            "messages": self.messages,
-            "answers": self.answers,
+            "messages": len(self.messages),
+            "answers": len(self.answers),
             "attachments": self.attachments,
             "files": self.files,
             "mem0_entries": len(self.memories),
@@ -182,14 +182,15 @@ def _measure(
     twilio_copies: int = 0,
 ) -> Extent:
     said = RawMessage.objects.filter(id__in=messages, redacted_at=None)
+    told = Interaction.objects.filter(id__in=answers).exclude(answer=FORGOTTEN)
     sent = MessageMedia.objects.filter(links, file__isnull=False)
     alone = _find_alone(sent)
     return Extent(
         memories=tuple(memories),
         restored=tuple(restored),
         earlier_texts=earlier_texts + MemoryHistory.objects.filter(memory__in=memories).count(),
-        messages=said.count(),
-        answers=Interaction.objects.filter(id__in=answers).exclude(answer=FORGOTTEN).count(),
+        messages=tuple(said.order_by("id").values_list("id", flat=True)),
+        answers=tuple(told.order_by("id").values_list("id", flat=True)),
         attachments=sent.count(),
         files=len(alone),
         objects=tuple(name for pair in alone for name in pair if name),

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_audit'),
-        ('media', '0001_files_and_links'),
+        ('media', '0002_back_office_lists'),
         ('messaging', '0006_figures_by_day'),
     ]
 
