@@ -220,7 +220,12 @@ class TestAttachments:
         assert delete_attachment(link.id) == announced
         assert announced.memories == (memory,)
         counts = announced.count()
-        assert [counts[name] for name in ("attachments", "answers", "messages", "twilio_copies")] == [1, 1, 0, 1]
+        assert [counts[name] for name in ("attachments", "answers", "messages", "twilio_copies")] == [
+            1,
+            1,
+            0,
+            1,
+        ]
         assert announced.objects == (name, f"{b'a picture'.hex()}.jpg")
         assert find() == []
         raw.refresh_from_db()
