@@ -12,11 +12,16 @@ from harness import get_percentile
 END_OF_HEAD = b"\r\n\r\n"
 
 
-def make_request(method: str, path: str, *, host: str, token: str = "", body: bytes = b"") -> bytes:
-    """A request ready for the wire."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Accept: application/json"]
+def make_request(
+    method: str, path: str, *, host: str, token: str = "", cookies: str = "", body: bytes = b""
+) -> bytes:
+    """A request ready for the wire: of a program with a token, or of a browser with cookies."""
+    accepted = "text/html" if cookies else "application/json"
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Accept: {accepted}"]
     if token:
         lines.append(f"Authorization: Bearer {token}")
+    if cookies:
+        lines.append(f"Cookie: {cookies}")
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join(lines).encode() + END_OF_HEAD + body
