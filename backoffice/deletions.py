@@ -218,17 +218,30 @@ def _record(
     record(action, staff=login, person_id=person_id, subject=subject, detail=dict(counts))
 
 
-def preview(kind: Deletion.Kind, ids: Collection[int]) -> dict[str, int]:
-    """How many of each go with these rows: names as in `Deletion.gone`. Some statements, however many rows."""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How many of each would go, by names as in `Deletion.gone`, and the numbers of the memories, if of one person."""
+
+    counts: Mapping[str, int]
+    numbers: Sequence[int] = ()
+
+
+def preview(kind: Deletion.Kind, ids: Collection[int]) -> Preview:
+    """What goes with these rows. Some statements, however many rows."""
     if kind == Kind.PEOPLE:
-        return _preview_people(ids)
+        return Preview(_preview_people(ids))
     ask = {
         Kind.MEMORIES: extent.preview_memories,
         Kind.MESSAGES: extent.preview_messages,
         Kind.ATTACHMENTS: extent.preview_attachments,
         Kind.FILES: extent.preview_files,
     }
-    return {name: count for name, count in ask[kind](ids).count().items() if count}
+    reach = ask[kind](ids)
+    of_one = len({memory.user_id for memory in reach.memories}) == 1
+    return Preview(
+        {name: count for name, count in reach.count().items() if count},
+        [memory.number for memory in reach.memories] if of_one else (),
+    )
 
 
 def _preview_people(ids: Collection[int]) -> dict[str, int]:

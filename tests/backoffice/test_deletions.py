@@ -72,7 +72,7 @@ def test_one_thing_goes_at_once_and_the_receipt_waits_for_the_rest(
     memory = say(ana, f"the {WORD} is green", message=raw).memory
     link = send_file(ana, make_file(b"green"), raw=raw)
     assert link.file is not None
-    announced = preview(Kind.MESSAGES, [raw.id])
+    announced = preview(Kind.MESSAGES, [raw.id]).counts
     deletion = request_deletion(kind=Kind.MESSAGES, ids=[raw.id], staff=login)
     assert (deletion.done, deletion.ids, deletion.gone) == (1, [], announced)
     assert (deletion.finished_at is not None, deletion.confirmed_at) == (True, None)
@@ -113,7 +113,7 @@ def test_selections_of_every_kind_go_by_a_job_that_goes_on_where_it_was_killed(
     }
     rows = chosen[kind].objects if kind in chosen else ana.media.model.objects
     ids = list(rows.order_by("id").values_list("id", flat=True))
-    announced = preview(kind, ids)
+    announced = preview(kind, ids).counts
     deletion = request_deletion(kind=kind, ids=ids, staff=login)
     assert (deletion.done, deletion.started_at, deletion.ids) == (0, None, ids)
     job = ProcrastinateJob.objects.get(task_name=RUN)
