@@ -142,20 +142,27 @@ def _get_admin(kind: Deletion.Kind) -> Any:
 def _ask(request: HttpRequest, model_admin: Any, *, ids: Sequence[int], back: str) -> HttpResponse:
     kind = model_admin.deletion_kind
     counted = preview(kind, ids[:MOST_COUNTED])
+    numbers = () if kind == Deletion.Kind.MEMORIES else counted.numbers
     context = {
         **admin.site.each_context(request),
         "title": f"Delete {describe_chosen(kind, len(ids))}?",
         "named": _name_rows(request, model_admin, ids[:MOST_NAMED]),
-        "more": max(len(ids) - MOST_NAMED, 0),
+        "more": _count_more(ids),
         "lines": describe_counts(counted.counts),
-        "numbers": counted.numbers[:MOST_NAMED],
-        "more_numbers": max(len(counted.numbers) - MOST_NAMED, 0),
-        "counted": MOST_COUNTED if len(ids) > MOST_COUNTED else None,
+        # Of memories that were chosen themselves the names say them.
+        "numbers": numbers[:MOST_NAMED],
+        "more_numbers": _count_more(numbers),
+        "counted": f"{MOST_COUNTED:,}" if len(ids) > MOST_COUNTED else "",
         "is_erasure": kind == Deletion.Kind.PEOPLE,
         "has_heard": kind == Deletion.Kind.ATTACHMENTS,
         "back": back,
     }
     return TemplateResponse(request, "backoffice/confirm_deletion.html", context)
+
+
+def _count_more(items: Sequence[int]) -> str:
+    """How many are not named."""
+    return f"{len(items) - MOST_NAMED:,}" if len(items) > MOST_NAMED else ""
 
 
 def _name_rows(request: HttpRequest, model_admin: Any, ids: Sequence[int]) -> list[str]:

@@ -40,7 +40,7 @@ CONFIRM = "backoffice.confirm_deletion"
 MOST_CHOSEN = 100_000
 MOST_ROWS_AT_ONCE = 100  # messages and memories of a person who is erased within the request
 MOST_SENDINGS_AT_ONCE = 10  # of a file
-FORGOTTEN_AFTER = timedelta(days=1)  # what was asked about and never answered
+NEVER_ANSWERED_AFTER = timedelta(days=1)  # questions are dropped then, with what was chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,7 @@ def prepare_deletion(*, kind: Deletion.Kind, ids: Sequence[int], staff: Any) -> 
     """Note what a login may want deleted, to be shown and asked about. Raises ValueError for none or too many."""
     if not 0 < len(ids) <= MOST_CHOSEN:
         raise ValueError(f"Choose at least one and at most {MOST_CHOSEN:,}.")
-    forgotten = Deletion.objects.filter(
-        requested_at=None, prepared_at__lt=timezone.now() - FORGOTTEN_AFTER, asked_by_id=staff.pk
-    )
-    forgotten.delete()
+    Deletion.objects.filter(requested_at=None, prepared_at__lt=timezone.now() - NEVER_ANSWERED_AFTER).delete()
     return Deletion.objects.create(
         kind=kind, ids=[*ids], total=len(ids), asked_by=staff.get_username(), asked_by_id=staff.pk
     )
