@@ -8,6 +8,7 @@ from django.utils.html import format_html
 
 from backoffice.base import PersonalAdmin, show_person, show_text
 from backoffice.deleting import DeletableAdmin
+from backoffice.explaining import ExplainedMessages
 from backoffice.gate import name_person
 from backoffice.models import Deletion
 from messaging.answers import shorten
@@ -33,8 +34,8 @@ class DeliveryInline(ReadOnlyInline):
 
 
 @admin.register(RawMessage)
-class RawMessageAdmin(DeletableAdmin):
-    """What came in, with every field of the webhook."""
+class RawMessageAdmin(ExplainedMessages, DeletableAdmin):
+    """What came in; the page of each message explains what became of it."""
 
     title = "Messages"
     deletion_kind = Deletion.Kind.MESSAGES

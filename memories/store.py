@@ -125,6 +125,30 @@ def store_memory_direct(
     return Stored(stored, Outcome.SAVED if stored is memory else Outcome.KNOWN)
 
 
+def find_known_memory(
+    *,
+    user_id: int,
+    text: str,
+    happened_at: datetime,
+    type: Memory.Type = Memory.Type.NOTE,
+    event_start: datetime | None = None,
+    event_end: datetime | None = None,
+) -> Memory | None:
+    """The memory that storing this would find known already; None if it would make a new one. Changes nothing.
+
+    Raises ProviderError, and ValueError for a text that is none.
+    """
+    memory = Memory(
+        user_id=user_id,
+        text=check_text(text),
+        type=type,
+        happened_at=happened_at,
+        event_start=event_start,
+        event_end=event_end,
+    )
+    return _identify(memory, key=None)
+
+
 def check_text(text: str) -> str:
     """The text as PostgreSQL takes it: no NUL, no half of a character. Raises ValueError if there is none."""
     text = text.replace("\0", " ").encode(errors="replace").decode()

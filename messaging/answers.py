@@ -8,16 +8,31 @@ from zoneinfo import ZoneInfo
 
 from accounts.models import WhatsAppUser
 from memories.search import Hit
+from memories.store import Stored
 from messaging.content import Content
 from messaging.models import Interaction
 
 
+@dataclass(slots=True, kw_only=True)
+class Rehearsal:
+    """Of a turn that changes nothing: what it would have done, in order (messaging/deeds.py).
+
+    ``ends_at`` is when it has to be over, by the monotonic clock. ``stored`` are the memories it would have made, by
+    message and step.
+    """
+
+    ends_at: float
+    deeds: list[str] = field(default_factory=list)
+    stored: dict[tuple[int, str], Stored] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """The messages to answer together, oldest first; mostly it is one."""
+    """The messages to answer together, oldest first; mostly it is one. With a ``rehearsal`` it changes nothing."""
 
     user: WhatsAppUser
     contents: tuple[Content, ...]
+    rehearsal: Rehearsal | None = None
 
     @property
     def raw_message_id(self) -> int:

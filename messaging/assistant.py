@@ -5,6 +5,7 @@ tool has done is not done again, wherever a worker is killed (tests/messaging/te
 """
 
 import logging
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from messaging.attachment_replies import keep_places
 from messaging.conversation import get_contents, get_system_instruction
 from messaging.journal import AWAY, Journal
 from messaging.limits import has_spent_tokens, take_tokens_notice
-from messaging.models import Interaction, RawMessage
+from messaging.models import RawMessage
 from messaging.wording import guess_language, say_model_away, say_tokens_spent
 from whatsbot import database
 from whatsbot.exceptions import (
@@ -42,16 +43,15 @@ LONGEST_PAUSE = 10.0
 MOST_SECONDS = 45.0
 
 
-def answer_with_model(turn: Turn, interaction: Interaction, *, is_last_attempt: bool) -> Answer:
+def answer_with_model(turn: Turn, journal: Journal, *, is_last_attempt: bool) -> Answer:
     """Answer by the language model; by the plain search if it stays away, has nothing to say or has cost enough.
 
-    Raises AnsweredElsewhere, ProviderError of the memory store, and errors of the database: a later attempt may
-    overcome the last two.
+    A rehearsal is asked for by staff, and costs the person no tokens. Raises AnsweredElsewhere, ProviderError of the
+    memory store, and errors of the database: a later attempt may overcome the last two.
     """
-    journal = Journal(interaction)
     keep_places(turn)
     language = guess_language(turn.own_words or turn.contents[-1].text or _get_earlier_words(turn))
-    if not journal.responses and has_spent_tokens(turn.user.id):
+    if turn.rehearsal is None and not journal.responses and has_spent_tokens(turn.user.id):
         notice = say_tokens_spent(language=language) if take_tokens_notice(turn.user.id) else ""
         return compose_without_model(turn, journal, note=notice, language=language)
     said = converse(turn, journal, is_last_attempt=is_last_attempt)
@@ -89,6 +89,7 @@ def converse(turn: Turn, journal: Journal, *, is_last_attempt: bool = False) -> 
                 contents=[*contents, *journal.get_contents()],
                 tools=tools,
                 may_call_tools=not is_last_call and failures != [Ending.MALFORMED.name] * 2,
+                ends_at=turn.rehearsal.ends_at if turn.rehearsal else math.inf,
             )
         except ProviderError as error:
             level = logging.ERROR if isinstance(error, MisconfiguredProvider) else logging.WARNING
@@ -141,11 +142,18 @@ def _run(call: ToolCall, *, turn: Turn, name: str, is_last_attempt: bool) -> Res
 
 
 def _ask(
-    *, system: str, contents: Sequence[Json], tools: Sequence[gemini.Tool], may_call_tools: bool
+    *,
+    system: str,
+    contents: Sequence[Json],
+    tools: Sequence[gemini.Tool],
+    may_call_tools: bool,
+    ends_at: float,
 ) -> ModelResponse:
     """Ask, and again if that may help, as soon as Google wishes. Raises ProviderError."""
     database.release_connection()  # no connection is held while the model thinks
-    deadline = time.monotonic() + MOST_SECONDS
+    deadline = min(time.monotonic() + MOST_SECONDS, ends_at)
+    if time.monotonic() + 1 > deadline:
+        raise TransientProviderError("There is no time left to ask the model.")
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return gemini.generate(

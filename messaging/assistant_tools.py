@@ -16,12 +16,10 @@ from typing import Any
 from django.conf import settings
 from pydantic import ValidationError
 
-from accounts.models import WhatsAppUser
 from accounts.places import describe_clock, find_timezone
-from memories.changes import update_memory
 from memories.models import Memory
 from memories.search import ALWAYS, Hit, get_memories, search_memories
-from memories.store import Outcome, store_memory
+from memories.store import Outcome
 from memories.words import count_words
 from messaging.answers import Turn, shorten
 from messaging.assistant_arguments import (
@@ -39,9 +37,9 @@ from messaging.assistant_arguments import (
 from messaging.assistant_calls import LONGEST, Call, Result, note_days
 from messaging.assistant_media import find_files, send_files
 from messaging.assistant_times import describe_memory, read_days, read_event
-from messaging.confirmations import ask_to_confirm
 from messaging.content import Content
 from messaging.conversation import INSTRUCTIONS, get_contents
+from messaging.deeds import ask_to_forget, set_timezone, store_memory, update_memory
 from messaging.leaks import withhold_leaks
 from messaging.media_search import get_media_of
 from messaging.models import PendingConfirmation
@@ -52,6 +50,7 @@ MOST_FOUND = 10
 MOST_LISTED = 30
 MOST_ASKED = 10  # memories in one question: who says yes should have read it
 
+WORDS_ONLY = "Only words could be compared now; meaning could not. Say so if you find nothing."
 OWN_WORDS_ONLY = (
     "Only the person's own words can ask for this, and these messages have none. Nothing was done."
 )
@@ -68,7 +67,7 @@ def _search(call: Call, given: SearchMemories) -> Result:
     )
     response: Json = {"memories": _describe_hits(turn, result.hits)}
     if result.degraded:
-        response["note"] = "Only words could be compared now; meaning could not. Say so if you find nothing."
+        response["note"] = WORDS_ONLY
     hits = list(result.hits)
     if not hits:
         response["note"], hits = _explain_miss(call, given.query, is_narrowed=bool(days or types))
@@ -135,8 +134,8 @@ def _store(call: Call, given: StoreMemory) -> Result:
     _check_words(call.turn, given.content)
     source = find_source(call.turn, given.content)
     stored = store_memory(
+        turn=call.turn,
         raw_message_id=source.raw_message_id,
-        user_id=call.turn.user.id,
         tool_call=call.name,
         text=given.content,
         type=Memory.Type(given.type),
@@ -182,7 +181,7 @@ def _update(call: Call, given: UpdateMemory) -> Result:
     _check_words(call.turn, given.content, row.text)
     source = find_source(call.turn, given.content)
     memory = update_memory(
-        user_id=call.turn.user.id,
+        turn=call.turn,
         number=given.number,
         text=given.content,
         said_at=source.received_at,
@@ -209,12 +208,7 @@ def _forget(call: Call, given: ForgetMemory) -> Result:
     asked = PendingConfirmation.objects.filter(asked_in__raw_message_id=call.turn.raw_message_id).first()
     if len({*numbers, *(asked.numbers if asked else ())}) > MOST_ASKED:
         return Result({"error": f"One question can be about {MOST_ASKED} memories at most."})
-    ask_to_confirm(
-        raw_message_id=call.turn.raw_message_id,
-        user_id=call.turn.user.id,
-        kind=PendingConfirmation.Kind.FORGET,
-        numbers=numbers,
-    )
+    ask_to_forget(turn=call.turn, numbers=numbers)
     note = "The person is asked below your answer. Nothing is deleted yet: do not say that it is."
     return Result({"asking_about": numbers, "note": note}, {"asked": numbers})
 
@@ -226,8 +220,7 @@ def _set_timezone(call: Call, given: SetTimezone) -> Result:
     zone = find_timezone(given.place, near=turn.user.timezone, now=turn.now)
     if zone is None:
         return Result({"error": "No such place is known. Ask the person for the nearest big city."})
-    turn.user.timezone, turn.user.timezone_source = zone, WhatsAppUser.TimezoneSource.CHOSEN
-    turn.user.save(update_fields=["timezone", "timezone_source"])
+    set_timezone(turn=turn, zone=zone)
     return Result({"timezone": zone, "clock": describe_clock(zone, now=turn.now)}, {"zone": zone})
 
 

@@ -10,6 +10,7 @@ from media.storing import get_earlier_links
 from memories.changes import rewrite_memory
 from memories.models import Memory, MemoryHistory
 from memories.store import Stored, store_memory
+from messaging import deeds
 from messaging.answers import Turn
 from messaging.content import Content, read_content
 from messaging.models import RawMessage
@@ -77,9 +78,9 @@ def keep_place(turn: Turn, content: Content) -> Stored:
     assert place is not None
     named = ", ".join(dict.fromkeys(part for part in (content.text, place.label, place.address) if part))
     position = f"{place.latitude}, {place.longitude}"
-    return store_memory(
+    return deeds.store_memory(
+        turn=turn,
         raw_message_id=content.raw_message_id,
-        user_id=turn.user.id,
         tool_call=PLACE_CALL,
         text=f"{named or 'A place'} ({position}) {MAP}{position.replace(' ', '')}",
         type=Memory.Type.PLACE,

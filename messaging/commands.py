@@ -66,8 +66,11 @@ def find_command(turn: Turn) -> Command | None:
     name = match["name"].lower() if match else ""
     if not match or name not in COMMANDS:
         return None
+    argument = (match["argument"] or "").strip()
     return Command(
-        run=partial(COMMANDS[name], turn, (match["argument"] or "").strip()), is_lookup=name in LOOKUPS
+        run=partial(COMMANDS[name], turn, argument),
+        is_lookup=name in LOOKUPS,
+        only_reads=name in ONLY_READ or (name == "tz" and not argument),
     )
 
 
@@ -135,3 +138,4 @@ COMMANDS: dict[str, Callable[[Turn, str], Answer]] = {
     "start": _start,
 }
 LOOKUPS = frozenset({"search"})
+ONLY_READ = frozenset({"help", "list", "search", "why"})

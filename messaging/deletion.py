@@ -141,8 +141,9 @@ def _is_being_fetched(raw_message_id: int) -> bool:
     """Whether a worker has the files of this message in hand: it may keep and remember one it had begun with."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'doing' AND task_name = %s"
-            " AND args->>'raw_message_id' = %s)",
+            # Live jobs are found by the index of locks; these have none (messaging/migrations/0002).
+            "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'doing' AND lock IS NULL"
+            " AND task_name = %s AND args->>'raw_message_id' = %s)",
             [TAKE_MEDIA, str(raw_message_id)],
         )
         row = cursor.fetchone()

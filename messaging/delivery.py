@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
+from accounts.models import WhatsAppUser
 from media.models import MessageMedia
 from media.serving import make_media_link
 from messaging.answers import FileToSend
@@ -57,6 +58,7 @@ FROM_TWILIO = {
     "failed": Status.FAILED,
     "canceled": Status.FAILED,
 }
+HAS_FAILED = tuple(word for word, status in FROM_TWILIO.items() if status == Status.FAILED)
 # A status may replace these. A failure never overrules a proof of delivery, but such a proof overrules a failure.
 REPLACES = {
     Status.SENT: (Status.PENDING, Status.SENDING),
@@ -120,7 +122,7 @@ def send_message(outbound_id: uuid.UUID) -> float | None:
         wait = _resolve_unknown(row)
         if wait is not None or row.status != Status.PENDING:
             return wait
-    if not _within_window(row):
+    if not is_within_window(row.user):
         _fail(row, code=63016)  # what Twilio would say: outside the window only templates are taken
         return None
     if row.attempts >= MAX_ATTEMPTS or (row.has_media and row.media is None):  # forgotten since
@@ -159,8 +161,9 @@ def send_message(outbound_id: uuid.UUID) -> float | None:
     return None
 
 
-def _within_window(row: OutboundMessage) -> bool:
-    return timezone.now() - row.user.last_inbound_at < FREE_TEXT_WINDOW
+def is_within_window(person: WhatsAppUser) -> bool:
+    """Whether WhatsApp takes a free text for this person now."""
+    return timezone.now() - person.last_inbound_at < FREE_TEXT_WINDOW
 
 
 def _back_off(row: OutboundMessage) -> float:
@@ -179,27 +182,36 @@ def _resolve_unknown(row: OutboundMessage) -> float | None:
     waited = (timezone.now() - row.attempted_at).total_seconds()
     if waited < settings.SEND_GRACE_SECONDS:
         return settings.SEND_GRACE_SECONDS - waited
-    database.release_connection()
     try:
-        found = twilio.list_sent_messages(
-            to=row.to_address, from_=row.from_address, since=row.attempted_at - CLOCK_SKEW
-        )
+        found = find_at_twilio(row, since=row.attempted_at)
     except (TransientProviderError, PermanentProviderError) as error:
         log.warning("look-up of %s put off: %s", row.id, error)
         return _back_off(row)
-    known = set(
-        OutboundMessage.objects.filter(twilio_sid__in=[message.sid for message in found]).values_list(
-            "twilio_sid", flat=True
-        )
-    )
-    for message in found:
-        is_alike = (message.body, message.num_media > 0) == (row.body, row.has_media)
-        if is_alike and message.sid not in known:
-            settle(row.id, sid=message.sid, twilio_status=message.status, error_code=message.error_code)
-            break
+    if found is not None:
+        settle(row.id, sid=found.sid, twilio_status=found.status, error_code=found.error_code)
     else:
         OutboundMessage.objects.filter(id=row.id, status=Status.SENDING).update(status=Status.PENDING)
     row.refresh_from_db()
+    return None
+
+
+def find_at_twilio(row: OutboundMessage, *, since: datetime) -> twilio.SentMessage | None:
+    """A message Twilio has taken since then that can only be this part: as it reads, and under a SID nobody has.
+
+    One that has failed and was given up for a new one does not count. Raises TransientProviderError and
+    PermanentProviderError.
+    """
+    database.release_connection()
+    listed = twilio.list_sent_messages(to=row.to_address, from_=row.from_address, since=since - CLOCK_SKEW)
+    sids = [message.sid for message in listed]
+    given_up = DeliveryEvent.objects.filter(
+        twilio_sid__in=sids, outbound_message=row, status__in=HAS_FAILED
+    ).values_list("twilio_sid", flat=True)
+    taken = OutboundMessage.objects.filter(twilio_sid__in=sids).values_list("twilio_sid", flat=True)
+    known = {*given_up, *taken}
+    for message in listed:
+        if message.sid not in known and (message.body, message.num_media > 0) == (row.body, row.has_media):
+            return message
     return None
 
 
@@ -295,9 +307,7 @@ def _get_outbound(*, tag: str | None, sid: str) -> OutboundMessage | None:
         row = OutboundMessage.objects.filter(id=uuid.UUID(tag or ""), twilio_sid=None).first()
     except ValueError:
         return None
-    gone = DeliveryEvent.objects.filter(
-        twilio_sid=sid, outbound_message=row, status__in=("failed", "undelivered")
-    )
+    gone = DeliveryEvent.objects.filter(twilio_sid=sid, outbound_message=row, status__in=HAS_FAILED)
     return None if row is None or gone.exists() else row
 
 

@@ -16,6 +16,12 @@ from whatsbot.integrations.gemini import Ending, Json, ModelResponse, ToolCall
 AWAY = "AWAY"  # beside gemini.Ending: the model could not be asked
 
 
+def read_tool_steps(interaction: Interaction | None) -> list[Json]:
+    """The tools of a turn that were carried out, in order, as far as they are kept: name, args, outcome."""
+    steps = interaction.transcript if interaction else ()
+    return [step["tool"] for step in steps if isinstance(step.get("tool"), dict)]
+
+
 class AnsweredElsewhere(Exception):
     """Another worker has answered this turn meanwhile."""
 
@@ -144,3 +150,13 @@ class Journal:
         )
         if not saved:
             raise AnsweredElsewhere
+
+
+class RehearsedJournal(Journal):
+    """The journal of a rehearsal, which nobody keeps."""
+
+    def __init__(self) -> None:
+        self.steps, self.input_tokens, self.output_tokens = [], 0, 0
+
+    def _add(self, step: dict[str, Any]) -> None:
+        self.steps.append(step)

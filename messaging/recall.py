@@ -9,13 +9,14 @@ from memories.dates import LocalDays, format_day, format_range
 from memories.models import Memory
 from memories.search import ALWAYS, Hit, get_memories, search_memories
 from memories.search_terms import search_terms
-from memories.store import Outcome, Stored, store_memory
+from memories.store import Outcome, Stored
 from memories.time_phrases import find_time_phrase
 from messaging import wording
 from messaging.answers import Answer, Turn, shorten
 from messaging.attachment_memories import NOT_DESCRIBED
 from messaging.attachment_replies import caption_files, report_attachments
 from messaging.content import Content
+from messaging.deeds import store_memory
 from messaging.media_search import get_media_of
 from messaging.models import Interaction
 from messaging.understanding import Kind, classify, strip_request
@@ -83,8 +84,8 @@ def _answer_words(turn: Turn, content: Content, words: str) -> Answer:
 
 def _save(turn: Turn, content: Content, *, text: str, type: Memory.Type) -> Stored:
     return store_memory(
+        turn=turn,
         raw_message_id=content.raw_message_id,
-        user_id=turn.user.id,
         tool_call="recall",
         text=text,
         type=type,

@@ -14,7 +14,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
-from messaging import attachments, deletion, delivery, erasure, forgetting, turns
+from messaging import attachments, deletion, delivery, erasure, forgetting, resending, turns
 from messaging.inbound import (
     MEDIA_QUEUE,
     PROCESS_MESSAGE,
@@ -104,6 +104,15 @@ def send_message(context: JobContext, outbound_id: str) -> None:
     """Send one part of an answer, or find out what became of an earlier try."""
     with tried_again(context, seconds=(1, 2, 5, 10, 30, 60)):
         wait = delivery.send_message(uuid.UUID(outbound_id))
+        if wait is not None:
+            raise TryAgain(wait)
+
+
+@app.task(name=resending.SEND_AGAIN, queue="outbox", pass_context=True, retry=AsAsked())
+def send_again(context: JobContext, outbound_id: str) -> None:
+    """Send a failed part once more, if Twilio says that the person has not got it."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        wait = resending.send_again(uuid.UUID(outbound_id))
         if wait is not None:
             raise TryAgain(wait)
 

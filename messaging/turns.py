@@ -25,7 +25,7 @@ from messaging.confirmations import find_confirmed, lapse
 from messaging.content import Content, read_content
 from messaging.delivery import queue_answer
 from messaging.forgetting import redact_messages
-from messaging.journal import AnsweredElsewhere
+from messaging.journal import AnsweredElsewhere, Journal
 from messaging.models import Interaction, RawMessage
 from messaging.recall import answer_from_memories
 from messaging.wording import ask_zone, guess_language, say_slow_down
@@ -124,7 +124,7 @@ def _ask_assistant(turn: Turn, interaction: Interaction) -> Answer:
         )
 
         is_last = interaction.attempts + 1 >= MAX_ATTEMPTS  # the next one would apologise
-        return answer_with_model(turn, interaction, is_last_attempt=is_last)
+        return answer_with_model(turn, Journal(interaction), is_last_attempt=is_last)
     return answer_from_memories(turn)
 
 

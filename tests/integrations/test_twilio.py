@@ -439,6 +439,26 @@ def test_a_look_up_that_fails_may_be_repeated(
         list_sent()
 
 
+def test_one_message_says_what_became_of_it(
+    twilio_double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = twilio_double.add_message(
+        to=USER, from_=SENDER, body=BODY, status="undelivered", error_code=63024
+    )
+    found = twilio.fetch_sent_message(there.sid)
+    assert found is not None
+    assert (found.sid, found.status, found.error_code) == (there.sid, "undelivered", 63024)
+    assert twilio.fetch_sent_message(INBOUND_SID) is None
+    monkeypatch.setattr(twilio, "TIMEOUT", 0.3)
+    for kind in (*UNKNOWN, "too_many_requests"):
+        twilio_double.fail_next("fetch", kind=kind)
+        with pytest.raises(TransientProviderError):
+            twilio.fetch_sent_message(there.sid)
+    twilio_double.fail_next("fetch", kind="error", status=401, code=20003)
+    with pytest.raises(MisconfiguredProvider):
+        twilio.fetch_sent_message(there.sid)
+
+
 # Typing
 
 

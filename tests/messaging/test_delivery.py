@@ -265,6 +265,18 @@ def test_a_passing_failure_of_the_channel_is_sent_once_more_as_a_new_message(
     assert queued.twilio_sid == twilio_double.messages[1].sid
 
 
+def test_a_lost_answer_to_the_second_try_is_not_looked_up_as_the_first(
+    deliver: Callable[..., Any], twilio_double: TwilioDouble, queued: OutboundMessage
+) -> None:
+    send(queued)
+    callback(deliver, str(queued.twilio_sid), "undelivered", tag=queued.id, ErrorCode="63010")
+    twilio_double.fail_next("create", kind="reset_before_storing")
+    send(queued)
+    pass_grace(queued)
+    assert send(queued) is None
+    assert (queued.status, queued.twilio_sid) == ("sent", twilio_double.messages[1].sid)
+
+
 def test_a_refusal_for_good_is_not_tried_again(twilio_double: TwilioDouble, queued: OutboundMessage) -> None:
     twilio_double.fail_next("create", kind="error", code=63024)
     assert send(queued) is None

@@ -20,7 +20,13 @@ from urllib.parse import urlparse
 from django.conf import settings
 from django.http import QueryDict
 
-from whatsbot.exceptions import MisconfiguredProvider, ProviderError, TransientProviderError, UnknownOutcome
+from whatsbot.exceptions import (
+    MisconfiguredProvider,
+    PermanentProviderError,
+    ProviderError,
+    TransientProviderError,
+    UnknownOutcome,
+)
 from whatsbot.integrations.twilio_errors import get_provider_error, raise_for_status, without_text
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ TYPING_TIMEOUT = 3.0
 # unknown outcome.
 MAX_IDLE_SECONDS = 30.0
 PAGE_SIZE = 50
+NOT_FOUND = 20404  # Twilio's code
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,25 @@ def list_sent_messages(*, to: str, from_: str, since: datetime) -> list[SentMess
         for message in found
         if message.direction == "outbound-api" and message.date_created and message.date_created >= earliest
     ]
+
+
+def fetch_sent_message(sid: str) -> SentMessage | None:
+    """What Twilio says now of a message we sent, or None if it has no such message.
+
+    Raises TransientProviderError or PermanentProviderError.
+    """
+    try:
+        with _calling_twilio(TIMEOUT) as client:
+            message = client.messages(sid).fetch()
+            if message.sid != sid:
+                raise UnknownOutcome("Twilio's answer is about no message.")
+            return _get_sent_message(message)
+    except UnknownOutcome as exc:
+        raise TransientProviderError(str(exc), code=exc.code) from exc  # reading changes nothing
+    except PermanentProviderError as exc:
+        if exc.code == NOT_FOUND:
+            return None
+        raise
 
 
 def send_typing_indicator(*, message_sid: str) -> None:
