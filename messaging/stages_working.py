@@ -40,6 +40,7 @@ REFUSED = {
     Refusal.UNREACHABLE: "could not be fetched within a day",
     Refusal.DEADLY: "killed its worker each time",
     Refusal.REPEATED: "in this message already",
+    Refusal.DELETED: "deleted by staff",
 }
 
 
