@@ -10,7 +10,10 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 
-from backoffice.base import PersonalAdmin, show_person, show_text
+from backoffice.base import show_person, show_text
+from backoffice.deleting import DeletableAdmin
+from backoffice.gate import name_person
+from backoffice.models import Deletion
 from media.models import MediaFile, MessageMedia
 from whatsbot.admin import RangeDateFilter
 
@@ -21,10 +24,11 @@ _SENDERS = ArraySubquery(
 
 
 @admin.register(MediaFile)
-class MediaFileAdmin(PersonalAdmin):
+class MediaFileAdmin(DeletableAdmin):
     """What is kept, each content once; it may be of several people."""
 
     title = "Files"
+    deletion_kind = Deletion.Kind.FILES
     list_display = ("__str__", "thumbnail", "kind", "readable_size", "links", "understood", "created_at")
     list_filter = ("kind", ("described_at", admin.EmptyFieldListFilter), ("created_at", RangeDateFilter))
     searches = ("key:file_hash", "person:links__user_id", "words:description,text")
@@ -85,12 +89,17 @@ class MediaFileAdmin(PersonalAdmin):
         """By which model, or why not."""
         return file.described_by or f"No: {file.description_error or 'not yet'}"
 
+    def name_row(self, row: Any, *, is_shown: bool) -> str:
+        """What it is, and how often it was sent."""
+        return f"{row}, sent {'once' if not row.forwarded_count else f'{row.forwarded_count + 1:,} times'}"
+
 
 @admin.register(MessageMedia)
-class MessageMediaAdmin(PersonalAdmin):
+class MessageMediaAdmin(DeletableAdmin):
     """Who sent what when, and what was refused."""
 
     title = "Sendings of files"
+    deletion_kind = Deletion.Kind.ATTACHMENTS
     list_display = ("__str__", "person", "kind", "name", "sent_at", "refusal")
     list_filter = ("refusal", "file__kind", ("sent_at", RangeDateFilter))
     list_select_related = ("user", "file")
@@ -112,3 +121,9 @@ class MessageMediaAdmin(PersonalAdmin):
     def kind(self, media: MessageMedia) -> str | None:
         """What it is, by content."""
         return media.file.kind if media.file else None
+
+    def name_row(self, row: Any, *, is_shown: bool) -> str:
+        """When it was sent, by whom, and what it was called."""
+        kind = row.file.kind if row.file else "no file"
+        name = f"{kind}, {row.sent_at:%Y-%m-%d %H:%M} from {name_person(row.user, is_shown=is_shown)}"
+        return f"{name}: {row.file_name}" if is_shown and row.file_name else name

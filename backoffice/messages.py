@@ -7,7 +7,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from backoffice.base import PersonalAdmin, show_person, show_text
+from backoffice.deleting import DeletableAdmin
 from backoffice.explaining import ExplainedMessages
+from backoffice.gate import name_person
+from backoffice.models import Deletion
+from messaging.answers import shorten
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
 from whatsbot.admin import RangeDateFilter, ReadOnlyInline
 
@@ -30,10 +34,11 @@ class DeliveryInline(ReadOnlyInline):
 
 
 @admin.register(RawMessage)
-class RawMessageAdmin(ExplainedMessages, PersonalAdmin):
+class RawMessageAdmin(ExplainedMessages, DeletableAdmin):
     """What came in; the page of each message explains what became of it."""
 
     title = "Messages"
+    deletion_kind = Deletion.Kind.MESSAGES
     list_display = ("message_sid", "person", "text", "status", "received_at")
     list_filter = ("status", ("received_at", RangeDateFilter))
     list_select_related = ("user",)
@@ -50,6 +55,11 @@ class RawMessageAdmin(ExplainedMessages, PersonalAdmin):
     def text(self, row: Any) -> str:
         """What it says."""
         return show_text(row, row.body)
+
+    def name_row(self, row: Any, *, is_shown: bool) -> str:
+        """When it came, from whom, and how it begins."""
+        name = f"{row.received_at:%Y-%m-%d %H:%M} from {name_person(row.user, is_shown=is_shown)}"
+        return f"{name}: “{shorten(row.body)}”" if is_shown and row.body else name
 
 
 @admin.register(Interaction)
@@ -109,6 +119,7 @@ class OutboundMessageAdmin(PersonalAdmin):
     list_display = (
         "id",
         "person",
+        "by",
         "text",
         "part",
         "status",
@@ -123,6 +134,11 @@ class OutboundMessageAdmin(PersonalAdmin):
     searches = ("sid:twilio_sid", "person:user_id")
     search_help_text = "A number, name or SID"
     inlines = (DeliveryInline,)
+
+    @admin.display(description="By")
+    def by(self, row: Any) -> str:
+        """Who wrote it."""
+        return row.written_by or "bot"
 
     @admin.display(description="Person")
     def person(self, row: Any) -> str:

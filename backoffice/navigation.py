@@ -29,6 +29,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Privacy",
         (
+            ("Deletions", "delete_sweep", "backoffice.Deletion"),
             ("Erasure receipts", "receipt_long", "messaging.ErasureReceipt"),
             ("Who looked and did what", "visibility", "accounts.AuditEvent"),
         ),

@@ -3,27 +3,20 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.contenttypes.models import ContentType
+from django.contrib import admin
 from django.core.cache import cache
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
 
 from accounts.audit import Action, record
 from accounts.models import WhatsAppUser
 from accounts.places import get_canonical_zone
-from backoffice.base import BrowseAdmin, PersonalAdmin, show_number, show_person
-from messaging.erasure import count_traces, erase_wholly
+from backoffice.base import BrowseAdmin, show_number, show_person
+from backoffice.deleting import DeletableAdmin
+from backoffice.gate import mask_number, name_person
+from backoffice.models import Deletion
 from messaging.models import ErasureReceipt
 
-OUTSIDE = (
-    "their entries in Mem0",
-    "their files, where nobody else has sent them",
-    "Twilio's copies of these",
-)
 ZONES_KEPT = 600  # seconds
 
 
@@ -63,10 +56,11 @@ class PersonForm(forms.ModelForm):
 
 
 @admin.register(WhatsAppUser)
-class WhatsAppUserAdmin(PersonalAdmin):
+class WhatsAppUserAdmin(DeletableAdmin):
     """People on WhatsApp."""
 
     title = "People"
+    deletion_kind = Deletion.Kind.PEOPLE
     list_display = ("person", "number", "timezone", "timezone_source", "last_inbound_at", "opted_out_at")
     list_filter = (ZoneFilter, "timezone_source", ("opted_out_at", admin.EmptyFieldListFilter))
     searches = ("person:id",)
@@ -114,48 +108,10 @@ class WhatsAppUserAdmin(PersonalAdmin):
         """Where they write from."""
         return show_number(row, row.phone_number or row.whatsapp_id)
 
-    def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
-        """Whoever may erase people."""
-        return request.user.has_perm("accounts.delete_whatsappuser")
-
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        """What goes: more than rows of the database, which Django would list."""
-        listed: list[Any] = []
-        for person in objs:
-            traces = count_traces(user_id=person.id).describe().splitlines()
-            listed += [str(person), [line.removeprefix("• ") for line in traces] + [*OUTSIDE]]
-        return listed, {"people": len(objs)}, set(), []
-
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
-        """Who erased somebody, but not the name: Django's log would keep it."""
-        login, content_type = request.user.pk, ContentType.objects.get_for_model(WhatsAppUser)
-        assert login is not None  # the permission was asked for
-        LogEntry.objects.bulk_create(
-            LogEntry(
-                user_id=login,
-                content_type=content_type,
-                object_id=person.pk,
-                object_repr="a person, erased",
-                action_flag=DELETION,
-            )
-            for person in queryset
-        )
-
-    def delete_model(self, request: HttpRequest, obj: WhatsAppUser) -> None:
-        """Erase somebody, as a program does; the receipt is linked to."""
-        receipt = erase_wholly(user_id=obj.id, asked_by=f"login {request.user}"[:200])
-        link = reverse("admin:messaging_erasurereceipt_change", args=[receipt.id])
-        text = (
-            'All that was kept is deleted. <a href="{}">The receipt</a> says when nothing is left elsewhere.'
-        )
-        self.message_user(request, format_html(text, link), messages.SUCCESS)
-
-    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[WhatsAppUser]") -> None:
-        """Erase some, each by itself: what is done stays done."""
-        for person in queryset.order_by("id"):
-            self.delete_model(request, person)
+    def name_row(self, row: Any, *, is_shown: bool) -> str:
+        """Name and number, as far as they may be read."""
+        number = row.phone_number or row.whatsapp_id
+        return f"{name_person(row, is_shown=is_shown)} ({number if is_shown else mask_number(number)})"
 
 
 @admin.register(ErasureReceipt)

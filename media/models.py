@@ -105,6 +105,7 @@ class MessageMedia(models.Model):
         UNREACHABLE = "unreachable"  # could not be fetched within a day
         DEADLY = "deadly"  # killed its worker every time
         REPEATED = "repeated"  # the same file stands in the same message already
+        DELETED = "deleted"  # by staff; the message itself has stayed
 
     raw_message = models.ForeignKey("messaging.RawMessage", on_delete=models.CASCADE, related_name="media")
     user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="media")
@@ -131,7 +132,7 @@ class MessageMedia(models.Model):
                 condition=Q(
                     refusal__in=[
                         *("", "too_big", "empty", "type", "mixed", "broken", "bomb"),
-                        *("address", "gone", "unreachable", "deadly", "repeated"),
+                        *("address", "gone", "unreachable", "deadly", "repeated", "deleted"),
                     ]
                 ),
             ),

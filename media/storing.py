@@ -25,7 +25,7 @@ from django.db.models.functions import Now
 from media.detected import get_extension
 from media.models import MediaFile, MessageMedia
 from whatsbot import database
-from whatsbot.exceptions import TransientProviderError, WhatsbotError
+from whatsbot.exceptions import MediaRefused, TransientProviderError, WhatsbotError
 
 # Whoever stores or describes a file has claimed it; after this time they are taken for dead.
 CLAIM = timedelta(seconds=90)
@@ -62,7 +62,8 @@ def store_media_file(link: MessageMedia, content: Content) -> MediaFile | None:
     """Keep the file of a link, once for each SHA-256; a repeat counts `MediaFile.forwarded_count` up. Safe to repeat.
 
     None if the same file stands in the same message already. The content's path may be gone afterwards. Raises
-    TransientProviderError if somebody else is storing it just now or the storage is away, and `Forgotten`.
+    TransientProviderError if somebody else is storing it just now or the storage is away, `Forgotten`, and
+    MediaRefused if the attachment was deleted meanwhile.
     """
     file = _link_file(link, content)
     if file is not None and file.stored_at is None:
@@ -104,8 +105,11 @@ def _link_file(link: MessageMedia, content: Content) -> MediaFile | None:
                 return _find_or_create(link, content)
         except IntegrityError:
             # The row went with its last link between our look and our commit; the message may have gone as well.
-            if not MessageMedia.objects.filter(id=link.id).exists():
+            now = MessageMedia.objects.filter(id=link.id).first()
+            if now is None:
                 raise Forgotten from None
+            if now.refusal == MessageMedia.Refusal.DELETED:
+                raise MediaRefused(now.refusal) from None
 
 
 def _find_or_create(link: MessageMedia, content: Content) -> MediaFile | None:
@@ -131,7 +135,8 @@ def _find_or_create(link: MessageMedia, content: Content) -> MediaFile | None:
     if others.exists():
         MessageMedia.objects.filter(id=link.id).update(refusal=MessageMedia.Refusal.REPEATED)
         return None
-    if not MessageMedia.objects.filter(id=link.id).update(file=file, refusal=""):
+    wanted = MessageMedia.objects.filter(id=link.id).exclude(refusal=MessageMedia.Refusal.DELETED)
+    if not wanted.update(file=file, refusal=""):
         raise IntegrityError("forgotten since")
     return file
 
@@ -206,6 +211,14 @@ def remove_links(links: QuerySet[MessageMedia]) -> None:
     list(MediaFile.objects.select_for_update().filter(id__in=ids).order_by("id").values_list("id"))
     while batch := list(links.order_by("id").values_list("id", flat=True)[:BATCH]):
         links.filter(id__in=batch).delete()
+
+
+@transaction.atomic
+def remove_file(link_id: int) -> None:
+    """Take its file from a link, which stays and says so; the file goes with its last link. Safe to repeat."""
+    MessageMedia.objects.filter(id=link_id).update(
+        file=None, file_name="", refusal=MessageMedia.Refusal.DELETED
+    )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ The job that deletes an entry is enqueued by a trigger of the database (memories
 deleting goes without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -197,10 +197,29 @@ def _take_back(memory: Memory, *, before: MemoryHistory) -> None:
 
 
 @transaction.atomic
-def forget_memory(*, user_id: int, number: int) -> Memory | None:
+def hand_on_memory(memory_id: int) -> bool:
+    """Let a memory be from the message that said it again, in its words, instead of from its first.
+
+    False if nobody has said it again, or it was corrected since and is not what was said again.
+    """
+    memory = Memory.objects.select_for_update().get(id=memory_id)
+    again = memory.history.filter(kind=MemoryHistory.Kind.REPEATED).order_by("id").first()
+    if again is None or _find_last_correction(memory) is not None:
+        return False
+    zone = get_zone(memory.user_id, locked=True)
+    is_known_by_its_words = _is_known_by_its_words(memory, zone=zone)
+    memory.raw_message_id, memory.tool_call = again.raw_message_id, again.tool_call
+    memory.text, memory.happened_at = again.text, again.said_at
+    again.delete()
+    _save_content(memory, zone=zone, renew_identity=is_known_by_its_words)
+    return True
+
+
+@transaction.atomic
+def forget_memory(*, user_id: int, number: int, spared: Collection[int] = ()) -> Memory | None:
     """Delete one memory of this person by its number. Returns the deleted row, or None if there is no such memory.
 
-    Sends `forgetting` first.
+    Sends `forgetting` first. ``spared`` are messages (ids) that are not to be blanked, although they said it.
     """
     memory = Memory.objects.select_for_update().filter(user_id=user_id, number=number).first()
     if memory is not None:
@@ -209,7 +228,7 @@ def forget_memory(*, user_id: int, number: int) -> Memory | None:
             memory.corrected_by_id,
             *memory.history.values_list("raw_message_id", flat=True),
         }
-        forgetting.send(Memory, memory=memory, raw_message_ids=_known(said_it), is_whole=True)
+        forgetting.send(Memory, memory=memory, raw_message_ids=_known(said_it - {*spared}), is_whole=True)
         Memory.objects.filter(id=memory.id).delete()
     return memory
 

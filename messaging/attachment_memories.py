@@ -48,7 +48,7 @@ def keep_memory(raw: RawMessage, link: MessageMedia, file: MediaFile) -> None:
     stored = store_memory(
         raw_message_id=raw.id,
         user_id=raw.user_id,
-        tool_call=_name_call(link),
+        tool_call=name_call(link),
         text=text,
         type=TYPES.get(Kind(file.kind), Memory.Type.FILE),
         happened_at=raw.received_at,
@@ -88,7 +88,8 @@ def keep_place(turn: Turn, content: Content) -> Stored:
     )
 
 
-def _name_call(link: MessageMedia) -> str:
+def name_call(link: MessageMedia) -> str:
+    """What the memory of an attachment is stored under, within its message."""
     return f"media.{link.position}"
 
 
@@ -129,7 +130,7 @@ def get_kept(turn: Turn) -> list[Kept]:
 
 
 def _get_kept(link: MessageMedia) -> Kept:
-    call = {"raw_message_id": link.raw_message_id, "tool_call": _name_call(link)}
+    call = {"raw_message_id": link.raw_message_id, "tool_call": name_call(link)}
     memory = Memory.objects.filter(**call).first()
     repeated = None
     if memory is None:

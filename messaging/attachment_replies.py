@@ -80,7 +80,7 @@ def _report_kept(report: Report, kept: Kept, turn: Turn, *, language: str) -> No
 def _say_not_kept(attachment: Attachment, *, language: str) -> Iterator[str]:
     if not attachment.refusal:
         yield wording_media.say_media_late(kind=attachment.kind, language=language)
-    elif attachment.refusal != Refusal.REPEATED:
+    elif attachment.refusal not in (Refusal.REPEATED, Refusal.DELETED):
         yield wording_media.say_refused(
             kind=attachment.kind,
             reason=attachment.refusal,

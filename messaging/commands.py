@@ -141,4 +141,4 @@ COMMANDS: dict[str, Callable[[Turn, str], Answer]] = {
     "start": _start,
 }
 LOOKUPS = frozenset({"search"})
-ONLY_READ = frozenset({"help", "list", "search", "why"})
+ONLY_READ = frozenset({"help", "list", "search", "who", "why"})

@@ -155,6 +155,12 @@ def get_media_sources(raw: RawMessage) -> list[MediaSource]:
     ]
 
 
+def without_source(payload: dict[str, Any], *, position: int) -> dict[str, Any]:
+    """A webhook's fields without the way to one of its files; the field stays, because others are found by it."""
+    name = f"MediaUrl{position}"
+    return payload | {name: ""} if name in payload else payload
+
+
 def _get_announced_type(payload: dict[str, Any], position: int) -> str:
     return str(payload.get(f"MediaContentType{position}", "")).lower()
 

@@ -1,6 +1,7 @@
 """Erasing a person: everything at once, in one transaction, with a receipt that goes a day later."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -56,13 +57,19 @@ class Traces:
 
 def count_traces(*, user_id: int) -> Traces:
     """What is kept of this person; the turn that is running counts as a message."""
+    return count_traces_of([user_id])
+
+
+def count_traces_of(user_ids: Collection[int]) -> Traces:
+    """What is kept of these people together."""
+    answers = Interaction.objects.filter(raw_message__user_id__in=user_ids, answered_at__isnull=False)
+    of_staff = OutboundMessage.objects.filter(user_id__in=user_ids, interaction=None, part=1)
     return Traces(
-        memories=Memory.objects.filter(user_id=user_id).count(),
-        earlier_texts=MemoryHistory.objects.filter(memory__user_id=user_id).count(),
-        messages=RawMessage.objects.filter(user_id=user_id).count(),
-        answers=Interaction.objects.filter(raw_message__user_id=user_id, answered_at__isnull=False).count()
-        + OutboundMessage.objects.filter(user_id=user_id, interaction=None, part=1).count(),  # of staff
-        files=MessageMedia.objects.filter(user_id=user_id, file__isnull=False).count(),
+        memories=Memory.objects.filter(user_id__in=user_ids).count(),
+        earlier_texts=MemoryHistory.objects.filter(memory__user_id__in=user_ids).count(),
+        messages=RawMessage.objects.filter(user_id__in=user_ids).count(),
+        answers=answers.count() + of_staff.count(),
+        files=MessageMedia.objects.filter(user_id__in=user_ids, file__isnull=False).count(),
     )
 
 

@@ -51,17 +51,28 @@ _UNSENT = (OutboundMessage.Status.PENDING, OutboundMessage.Status.SENDING)
 
 @receiver(forgetting, dispatch_uid="messaging.forgetting")
 def _blank_what_said_it(memory: Memory, raw_message_ids: list[int], is_whole: bool, **kwargs: Any) -> None:
+    messages, answers = find_what_said(raw_message_ids, cited_memory_ids=[memory.id] if is_whole else [])
+    redact_in_time(raw_message_ids=messages, interaction_ids=answers)
+
+
+def find_what_said(
+    raw_message_ids: Collection[int], *, cited_memory_ids: Collection[int] = ()
+) -> tuple[set[int], set[int]]:
+    """The messages and answers that say what these messages said or what these memories say: ids of both."""
     # One question per index: together they would be one that reads everybody's messages.
     of_bursts = RawMessage.objects.filter(turn__raw_message_id__in=raw_message_ids)  # which name their newest
     messages = {*raw_message_ids, *of_bursts.values_list("id", flat=True)}
-    turns = RawMessage.objects.filter(id__in=messages, turn__isnull=False)
-    answers = {
-        *Interaction.objects.filter(raw_message_id__in=messages).values_list("id", flat=True),
+    citing = Citation.objects.filter(memory_id__in=cited_memory_ids)
+    return messages, find_answers(messages) | {*citing.values_list("interaction_id", flat=True)}
+
+
+def find_answers(raw_message_ids: Collection[int]) -> set[int]:
+    """The ids of the answers to these messages, also where one of a burst is meant."""
+    turns = RawMessage.objects.filter(id__in=raw_message_ids, turn__isnull=False)
+    return {
+        *Interaction.objects.filter(raw_message_id__in=raw_message_ids).values_list("id", flat=True),
         *turns.values_list("turn_id", flat=True),
     }
-    if is_whole:
-        answers |= {*Citation.objects.filter(memory=memory).values_list("interaction_id", flat=True)}
-    redact_in_time(raw_message_ids=messages, interaction_ids=answers)
 
 
 @transaction.atomic
@@ -129,12 +140,19 @@ def redact_messages(raw_message_ids: Iterable[int]) -> None:
 def defer_media_deletion(messages: QuerySet[RawMessage]) -> None:
     """Have Twilio's copies of the files of these messages deleted; it keeps them until then (contracts §6)."""
     with_files = messages.filter(payload__has_key=FIRST_MEDIA).order_by("id")
-    sources: list[Any] = []  # pairs
+    sources: list[list[str]] = []  # pairs
     for raw in with_files.iterator(chunk_size=MOST_SOURCES):
         sources += [[raw.message_sid, source.url] for source in get_media_sources(raw)]
+    defer_source_deletion(sources)
+
+
+def defer_source_deletion(sources: Sequence[list[str]]) -> None:
+    """Have files deleted at Twilio's, given as SID of the message and address."""
     for start in range(0, len(sources), MOST_SOURCES):
         batch = sources[start : start + MOST_SOURCES]
-        jobs.configure_task(DELETE_MEDIA, queue="upkeep", priority=LAST_OF_ALL).defer(sources=batch)
+        jobs.configure_task(DELETE_MEDIA, queue="upkeep", priority=LAST_OF_ALL).defer(
+            sources=[[*pair] for pair in batch]
+        )
 
 
 def delete_media(sources: Iterable[Sequence[str]]) -> None:

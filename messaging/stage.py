@@ -67,7 +67,8 @@ def offer(stage: Stage, label: str, *, job: Job | None, obstacle: str) -> Stage:
 def is_unanswered(facts: Facts) -> bool:
     """Whether an answer is still to come."""
     has_answer = facts.turn is not None and facts.turn.answered_at is not None
-    return facts.raw.status == RawMessage.Status.RECEIVED and not has_answer
+    waiting = (RawMessage.Status.RECEIVED, RawMessage.Status.HELD)
+    return facts.raw.status in waiting and not has_answer
 
 
 def describe_job(job: Job | None) -> str:

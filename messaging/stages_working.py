@@ -27,6 +27,7 @@ Refusal = MessageMedia.Refusal
 # Refused for what was so then, not for what the file is.
 MAY_BE_FETCHED_AGAIN = (Refusal.UNREACHABLE, Refusal.GONE, Refusal.DEADLY)
 TOO_LATE = "The 24 hours in which WhatsApp takes an answer are over: it would be kept and not sent."
+NOT_BY_THE_BOT = "By a member of staff; or what answered it is deleted since."
 REFUSED = {
     Refusal.TOO_BIG: "too big",
     Refusal.EMPTY: "empty",
@@ -39,6 +40,7 @@ REFUSED = {
     Refusal.UNREACHABLE: "could not be fetched within a day",
     Refusal.DEADLY: "killed its worker each time",
     Refusal.REPEATED: "in this message already",
+    Refusal.DELETED: "deleted by staff",
 }
 
 
@@ -153,6 +155,10 @@ def look_at_answer(facts: Facts) -> Stage:
             if is_apology
             else "",
         )
+    if raw.status == RawMessage.Status.HELD:
+        return Stage(name=name, state=State.WAITING, detail="A member of staff has the conversation.")
+    if turn is None and raw.status == RawMessage.Status.ANSWERED:
+        return Stage(name=name, state=State.DONE, detail=NOT_BY_THE_BOT)
     job = facts.find_answer_job()
     state = State.WAITING if job else State.FAILED
     begun = f"Attempts: {turn.attempts}. " if turn else ""

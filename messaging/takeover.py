@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from accounts.audit import Action, record
 from accounts.models import StaffUser, WhatsAppUser
@@ -21,7 +20,7 @@ from messaging.answers import Turn
 from messaging.commands import find_command
 from messaging.confirmations import find_confirmed, lapse
 from messaging.content import Content, read_content
-from messaging.delivery import FREE_TEXT_WINDOW, defer_send
+from messaging.delivery import FREE_TEXT_WINDOW, defer_send, is_within_window
 from messaging.inbound import enqueue_message
 from messaging.models import OutboundMessage, RawMessage, Takeover
 from messaging.parts import split_into_parts
@@ -88,7 +87,7 @@ def write(
         raise NotTakenOver
     if person.opted_out_at is not None:
         raise OptedOut
-    if timezone.now() >= get_window(person):
+    if not is_within_window(person):
         raise WindowClosed
     rows = _queue(person, parts, key=key, staff_name=staff.get_username())
     lapse(user_id=user_id, except_asked_in=None)  # a "yes" is for staff now, not for what the bot had asked

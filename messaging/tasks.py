@@ -14,7 +14,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
-from messaging import attachments, delivery, erasure, forgetting, resending, takeover, turns
+from messaging import attachments, deletion, delivery, erasure, forgetting, resending, takeover, turns
 from messaging.inbound import (
     MEDIA_QUEUE,
     PROCESS_MESSAGE,
@@ -122,6 +122,24 @@ def redact(context: JobContext, raw_message_ids: list[int], interaction_ids: lis
     """Blank what was forgotten while it was still being answered or sent."""
     with tried_again(context, seconds=(1, 10, 60, 300)):
         wait = forgetting.redact(raw_message_ids=raw_message_ids, interaction_ids=interaction_ids)
+        if wait is not None:
+            raise TryAgain(wait)
+
+
+@app.task(name=deletion.FINISH_MESSAGE, queue="upkeep", pass_context=True, retry=AsAsked())
+def finish_message_deletion(context: JobContext, raw_message_id: int) -> None:
+    """Delete what a message said that was still being answered or fetched when staff deleted it."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        wait = deletion.finish_message_deletion(raw_message_id)
+        if wait is not None:
+            raise TryAgain(wait)
+
+
+@app.task(name=deletion.FINISH_ATTACHMENT, queue="upkeep", pass_context=True, retry=AsAsked())
+def finish_attachment_deletion(context: JobContext, message_media_id: int) -> None:
+    """Delete what became of an attachment that was still being fetched or answered when staff deleted it."""
+    with tried_again(context, seconds=(1, 10, 60, 300)):
+        wait = deletion.finish_attachment_deletion(message_media_id)
         if wait is not None:
             raise TryAgain(wait)
 

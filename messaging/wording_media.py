@@ -15,6 +15,7 @@ _SAME_AS = {
     "deadly": "unsafe",
     "unreachable": "gone",
 }
+_NOT_TOLD = ("repeated", "deleted")
 
 
 def name_kind(kind: str, *, language: str) -> str:
@@ -24,7 +25,7 @@ def name_kind(kind: str, *, language: str) -> str:
 
 def say_refused(*, kind: str, reason: str, language: str, max_megabytes: int) -> str:
     """Why a file is not kept, and what can be done; "" where there is nothing to say."""
-    if reason == "repeated":
+    if reason in _NOT_TOLD:
         return ""
     return _say(_SAME_AS.get(reason, reason), language, kind=kind, megabytes=str(max_megabytes))
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Staff may have a conversation. Nothing here reads a big table while it locks it: 0008 checks and indexes."""
+    """Staff may have a conversation. Nothing here reads a big table while it locks it: 0009 checks and indexes."""
 
     dependencies = [
         ('accounts', '0008_read_once_a_day'),

@@ -1,22 +1,17 @@
-"""People in the back-office: found by badly written numbers, erased with a receipt."""
+"""People in the back-office: found by badly written numbers, named by staff, exported."""
 
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
-from django.db import connection
 from django.test import Client
 
-from accounts.models import AuditEvent, StaffUser, WhatsAppUser
-from messaging.models import ErasureReceipt
+from accounts.models import AuditEvent, WhatsAppUser
 from tests.backoffice.conftest import Staff
 from tests.media.objects import make_file, send_file
 from tests.messaging.made import answer, make_raw, remember
-from tests.rows import dump_database
 
 pytestmark = pytest.mark.django_db
 PEOPLE = "/admin/accounts/whatsappuser/"
@@ -56,47 +51,6 @@ def test_a_person_is_found_however_the_number_is_written(
     page = admin_client.get(PEOPLE, {"q": written}).content.decode()
     assert f"{PEOPLE}{ana.id}/change/" in page
     assert f"{PEOPLE}{bo.id}/change/" not in page
-
-
-@pytest.mark.parametrize("way", ["one", "selected"])
-def test_erasing_says_what_goes_and_leaves_nothing_but_a_receipt(
-    admin_client: Client, ana: WhatsAppUser, bo: WhatsAppUser, way: str, run_jobs: Callable[[], int]
-) -> None:
-    if way == "one":
-        path, data = f"{PEOPLE}{ana.id}/delete/", {}
-        asked = admin_client.get(path)
-    else:
-        path, data = PEOPLE, {"action": "delete_selected", "_selected_action": str(ana.id)}
-        asked = admin_client.post(path, data)
-    page = asked.content.decode()
-    assert all(
-        said in page for said in ("1 memory", "3 messages of yours", "1 file of yours", "entries in Mem0")
-    )
-    done = admin_client.post(path, data | {"post": "yes"}, follow=True)
-    receipt = ErasureReceipt.objects.get()
-    assert f"/admin/messaging/erasurereceipt/{receipt.id}/change/" in done.content.decode()
-    assert (receipt.asked_by, receipt.erased["messages"]) == ("login admin", 3)
-    left = dump_database(leave_out=("django_",))  # the login's deeds
-    assert "anzibar" not in left
-    assert "2025550143" not in left
-    assert "theirs" in left
-
-
-def test_the_deeds_of_the_login_name_nobody(admin_client: Client, ana: WhatsAppUser) -> None:
-    admin_client.post(f"{PEOPLE}{ana.id}/delete/", {"post": "yes"})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT object_repr FROM django_admin_log")
-        assert "anzibar" not in str(cursor.fetchall())
-
-
-def test_who_may_only_look_erases_nobody(client: Client, ana: WhatsAppUser) -> None:
-    login = StaffUser.objects.create(username="looks", is_staff=True)
-    login.user_permissions.add(Permission.objects.get(codename="view_whatsappuser"))
-    client.force_login(login)
-    assert client.get(PEOPLE).status_code == 200
-    assert client.post(f"{PEOPLE}{ana.id}/delete/", {"post": "yes"}).status_code == 403
-    client.post(PEOPLE, {"action": "delete_selected", "_selected_action": ana.id, "post": "yes"})
-    assert WhatsAppUser.objects.filter(id=ana.id).exists()
 
 
 def test_staff_set_name_and_time_zone_of_somebody(support: Staff, ana: WhatsAppUser) -> None:

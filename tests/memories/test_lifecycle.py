@@ -9,6 +9,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from accounts.audit import open_person
 from accounts.models import StaffUser, WhatsAppUser
 from memories.changes import forget_memory, update_memory
 from memories.models import Citation, Memory
@@ -69,8 +70,9 @@ def find_everywhere(word: str) -> list[str]:
 
 def delete_in_the_back_office(memory: Memory) -> None:
     """As a member of staff does."""
-    staff = Client()
-    staff.force_login(StaffUser.objects.create_superuser("admin", password="correct horse"))
+    staff, login = Client(), StaffUser.objects.create_superuser("admin", password="correct horse")
+    staff.force_login(login)
+    open_person(staff=login, person_id=memory.user_id, reason="Asked to delete something")
     response = staff.post(f"/admin/memories/memory/{memory.id}/delete/", {"post": "yes"})
     assert response.status_code == 302
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -257,24 +256,3 @@ def test_blanking_again_keeps_the_time_of_the_first(ana: WhatsAppUser) -> None:
     redact_messages([raw.id])
     raw.refresh_from_db()
     assert raw.redacted_at == first
-
-
-@pytest.mark.parametrize("way", ["one", "selected"])
-def test_what_support_deletes_is_forgotten_in_the_same_way(
-    ana: WhatsAppUser, admin_client: Client, way: str
-) -> None:
-    said, other = make_raw(ana), make_raw(ana, "The rent is due on Friday")
-    gate, rent = remember(ana, raw=said), remember(ana, other.body, raw=other)
-    told = answer(ana, raw=said, text="Saved as #1")
-    path, data = f"/admin/memories/memory/{gate.id}/delete/", {"post": "yes"}
-    if way == "selected":
-        path = "/admin/memories/memory/"
-        data = {"action": "delete_selected", "_selected_action": str(gate.id)}
-    asked = admin_client.post(path, data) if way == "selected" else admin_client.get(path)
-    assert "what the messages and answers that said it say" in asked.content.decode()
-    assert not is_blank(said)
-    assert admin_client.post(path, data | {"post": "yes"}).status_code == 302
-    assert is_blank(said)
-    assert is_blanked(told)
-    assert not is_blank(other)
-    assert [*ana.memories.all()] == [rent]

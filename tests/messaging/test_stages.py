@@ -205,3 +205,13 @@ def test_every_code_has_a_sentence() -> None:
     assert describe_error(99999).startswith("99999: ")
     known = {code for kind in ErrorClass for code in kind.value}
     assert set(TEXTS) <= known
+
+
+def test_what_staff_have_or_have_answered_waits_for_no_job_and_is_not_retried(ana: WhatsAppUser) -> None:
+    raw = make_raw(ana)
+    for status, state in (("held", "waiting"), ("answered", "done")):
+        RawMessage.objects.filter(id=raw.id).update(status=status)
+        stage = look(raw)["answered"]
+        assert (str(stage.state), stage.retry) == (state, "")
+        assert "member of staff" in stage.detail
+        assert states(raw)["sent"] == ("waiting" if status == "held" else "skipped")
