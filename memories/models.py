@@ -33,7 +33,12 @@ class Memory(models.Model):
         PREFERENCE = "preference"
         FILE = "file"  # a picture, recording or document, with what it shows or says
 
-    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="memories")
+    user = models.ForeignKey(
+        WhatsAppUser,
+        on_delete=models.CASCADE,
+        related_name="memories",
+        db_index=False,  # an index with the number
+    )
     number = models.PositiveIntegerField()
     identity = models.UUIDField(
         null=True,

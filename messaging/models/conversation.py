@@ -33,7 +33,12 @@ class RawMessage(models.Model):
         IGNORED = "ignored"
 
     message_sid = models.CharField(max_length=64, unique=True)
-    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="raw_messages")
+    user = models.ForeignKey(
+        WhatsAppUser,
+        on_delete=models.CASCADE,
+        related_name="raw_messages",
+        db_index=False,  # an index with the time
+    )
     from_address = models.CharField(max_length=160)
     to_address = models.CharField(max_length=160)
     body = models.TextField(blank=True)

@@ -44,7 +44,12 @@ class OutboundMessage(models.Model):
         db_default="",
         help_text="The name of the login that wrote it; blank for what the bot says.",
     )
-    user = models.ForeignKey(WhatsAppUser, on_delete=models.CASCADE, related_name="outbound_messages")
+    user = models.ForeignKey(
+        WhatsAppUser,
+        on_delete=models.CASCADE,
+        related_name="outbound_messages",
+        db_index=False,  # an index with the time
+    )
     part = models.PositiveSmallIntegerField(help_text="1, 2, … of one answer, or of one text of staff.")
     to_address = models.CharField(max_length=160)
     from_address = models.CharField(max_length=160)
