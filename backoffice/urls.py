@@ -3,11 +3,26 @@
 from django.contrib import admin
 from django.urls import path
 
+from backoffice import conversation, writing
 from backoffice.exporting import export_person
 from backoffice.gate import ask_reason
 from backoffice.settings_page import show_settings
 
+_CONVERSATION = "accounts/whatsappuser/<int:person_id>/conversation/"
+
 urlpatterns = [
+    path(
+        _CONVERSATION, admin.site.admin_view(conversation.show_conversation), name="backoffice-conversation"
+    ),
+    *(
+        path(f"{_CONVERSATION}{way}/", admin.site.admin_view(view), name=f"backoffice-conversation-{way}")
+        for way, view in (
+            ("newest", conversation.show_newest),
+            ("take-over", writing.take_over),
+            ("write", writing.write),
+            ("hand-back", writing.hand_back),
+        )
+    ),
     path("reason/<int:person_id>/", admin.site.admin_view(ask_reason), name="backoffice-reason"),
     path("settings/", admin.site.admin_view(show_settings), name="backoffice-settings"),
     path("export/<int:person_id>/", admin.site.admin_view(export_person), name="backoffice-export"),

@@ -10,6 +10,8 @@ from messaging.inbound import count_media
 from messaging.models import RawMessage
 
 FIRST_MEDIA = "MediaUrl0"  # the field every payload with files has
+# Fields besides the body that have words: of a button or list that was tapped, and of a place.
+WORDED = ("ListTitle", "ButtonText", "Label", "Address")
 # By the beginning of the media type; the last one takes the rest.
 KINDS = (
     ("image/webp", "sticker"),
