@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, QuerySet, Sum
-from django.db.models.functions import Extract, TruncDay
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models.functions import Extract
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -16,13 +16,13 @@ from accounts.models import Scope, WhatsAppUser
 from api.base import ApiView, Given, read_query
 from api.errors import Unprocessable
 from api.fields import StrictSerializer
-from media.models import MediaFile, MessageMedia
+from media.models import MessageMedia
 from memories.models import Memory, MemoryHistory
+from messaging.daily_counts import Span, count_by, count_by_day, count_kept_files, within
 from messaging.models import Interaction, OutboundMessage, RawMessage
 
 USUAL_DAYS, MOST_DAYS = 30, 366
 DAY = timedelta(days=1)
-Span = tuple[datetime, datetime]
 
 
 class SummaryQuery(StrictSerializer):
@@ -145,11 +145,11 @@ class AnalyticsSummary(ApiView):
 def summarize(*, start_date: date, end_date: date) -> Given:
     """The figures of these days in UTC, both included."""
     span = (_get_midnight(start_date), _get_midnight(end_date) + DAY)
-    messages = _within(RawMessage.objects.all(), "received_at", span)
-    answers = _within(Interaction.objects.all(), "answered_at", span)
-    stored = _within(Memory.objects.all(), "created_at", span)
+    messages = within(RawMessage.objects.all(), "received_at", span)
+    answers = within(Interaction.objects.all(), "answered_at", span)
+    stored = within(Memory.objects.all(), "created_at", span)
     days = _count_by_day(messages, answers, stored, start_date=start_date, end_date=end_date)
-    answers_by_kind = _count_by(answers, "kind")
+    answers_by_kind = count_by(answers, "kind")
     return {
         "start_date": start_date,
         "end_date": end_date,
@@ -171,15 +171,6 @@ def _get_midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=UTC)
 
 
-def _within(rows: "QuerySet[Any]", field: str, span: Span) -> "QuerySet[Any]":
-    return rows.filter(**{f"{field}__gte": span[0], f"{field}__lt": span[1]})
-
-
-def _count_by(rows: "QuerySet[Any]", field: str) -> dict[str, int]:
-    counted = rows.order_by().values_list(field).annotate(count=Count("pk")).order_by(field)
-    return {str("unknown" if value in (None, "") else value): count for value, count in counted}
-
-
 def _count_people(messages: "QuerySet[Any]", span: Span) -> Given:
     people = WhatsAppUser.objects.aggregate(
         total=Count("pk"),
@@ -198,7 +189,7 @@ def _count_by_day(
     end_date: date,
 ) -> list[Given]:
     counted = {
-        name: _count_days(rows, field)
+        name: {day: counts.total() for day, counts in count_by_day(rows, field).items()}
         for name, rows, field in (
             ("messages", messages, "received_at"),
             ("answers", answers, "answered_at"),
@@ -209,34 +200,26 @@ def _count_by_day(
     return [{"day": day, **{name: counts.get(day, 0) for name, counts in counted.items()}} for day in days]
 
 
-def _count_days(rows: "QuerySet[Any]", field: str) -> dict[date, int]:
-    by_day = rows.order_by().annotate(day=TruncDay(field, tzinfo=UTC)).values_list("day")
-    return {day.date(): count for day, count in by_day.annotate(count=Count("pk"))}
-
-
 def _count_memories(stored: "QuerySet[Any]", span: Span) -> Given:
-    changes = _count_by(_within(MemoryHistory.objects.all(), "created_at", span), "kind")
-    by_type = _count_by(stored, "type")
+    changes = count_by(within(MemoryHistory.objects.all(), "created_at", span), "kind")
+    by_type = count_by(stored, "type")
     return {
         "stored": sum(by_type.values()),
         "corrections": changes.get(MemoryHistory.Kind.CORRECTED, 0),
         "repeats": changes.get(MemoryHistory.Kind.REPEATED, 0),
         "by_type": by_type,
-        "by_source": _count_by(stored, "source"),
+        "by_source": count_by(stored, "source"),
     }
 
 
 def _count_media(span: Span) -> Given:
-    links = _within(MessageMedia.objects.all(), "sent_at", span)
-    kept = MediaFile.objects.filter(stored_at__isnull=False).aggregate(
-        files_stored=Count("pk"), bytes_stored=Sum("size"), bytes_saved=Sum(F("size") * F("forwarded_count"))
-    )
-    by_kind = _count_by(links.filter(file__isnull=False), "file__kind")
+    links = within(MessageMedia.objects.all(), "sent_at", span)
+    by_kind = count_by(links.filter(file__isnull=False), "file__kind")
     return {
         "received": sum(by_kind.values()),
-        "refused": _count_by(links.exclude(refusal=""), "refusal"),
+        "refused": count_by(links.exclude(refusal=""), "refusal"),
         "by_kind": by_kind,
-        **{name: value or 0 for name, value in kept.items()},
+        **count_kept_files(),
     }
 
 
@@ -259,5 +242,5 @@ def _count_failures(messages: "QuerySet[Any]", span: Span) -> Given:
     failed = OutboundMessage.objects.filter(status=OutboundMessage.Status.FAILED)
     return {
         "unanswered": messages.filter(status=RawMessage.Status.RECEIVED).count(),
-        "undelivered_by_code": _count_by(_within(failed, "created_at", span), "error_code"),
+        "undelivered_by_code": count_by(within(failed, "created_at", span), "error_code"),
     }

@@ -1,3 +1,7 @@
 """Everything the back-office shows; Django looks for it here, one module for each part."""
 
-from backoffice import auditing, files, memories, messages, people, programs, receipts  # noqa: F401
+from django.contrib import admin
+
+from backoffice import auditing, files, jobs, memories, messages, people, programs, receipts  # noqa: F401
+
+admin.site.index_template = "backoffice/dashboard.html"

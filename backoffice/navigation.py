@@ -47,6 +47,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Jobs", "schedule", "procrastinate.ProcrastinateJob"),
             ("Staff", "badge", "accounts.StaffUser"),
+            ("Settings", "settings", "page:backoffice-settings:accounts.view_settings"),
         ),
     ),
 )

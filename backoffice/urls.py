@@ -6,6 +6,7 @@ from django.urls import path
 from backoffice import conversation, writing
 from backoffice.exporting import export_person
 from backoffice.gate import ask_reason
+from backoffice.settings_page import show_settings
 
 _CONVERSATION = "accounts/whatsappuser/<int:person_id>/conversation/"
 
@@ -23,5 +24,6 @@ urlpatterns = [
         )
     ),
     path("reason/<int:person_id>/", admin.site.admin_view(ask_reason), name="backoffice-reason"),
+    path("settings/", admin.site.admin_view(show_settings), name="backoffice-settings"),
     path("export/<int:person_id>/", admin.site.admin_view(export_person), name="backoffice-export"),
 ]

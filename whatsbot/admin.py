@@ -2,13 +2,14 @@
 
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
 
 __all__ = [
     "ChangeList",
     "CheckboxSelectMultiple",
+    "DropdownFilter",
     "ModelAdmin",
     "RangeDateFilter",
     "ReadOnlyAdmin",

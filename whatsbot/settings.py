@@ -313,5 +313,6 @@ UNFOLD = {
     "SITE_SYMBOL": "chat",
     "SHOW_HISTORY": False,  # who did what stands in the log of our own
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "backoffice.dashboard.add_figures",
     "SIDEBAR": {"show_search": False, "navigation": "backoffice.navigation.get_navigation"},
 }
