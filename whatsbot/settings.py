@@ -278,7 +278,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
-DATE_FORMAT, DATETIME_FORMAT = "j M Y", "j M Y, H:i"  # of the back-office
+FORMAT_MODULE_PATH = "whatsbot.formats"
 
 LOGGING = {
     "version": 1,
