@@ -1,3 +1,3 @@
 """Everything the back-office shows; Django looks for it here, one module for each part."""
 
-from backoffice import auditing, files, memories, messages, people, programs, receipts  # noqa: F401
+from backoffice import auditing, files, memories, messages, people, programs, receipts, staff  # noqa: F401
