@@ -38,7 +38,7 @@ def record(
         program=program,
         person_id=person_id,
         object_type=subject._meta.label_lower if subject else "",
-        object_id=str(subject.pk) if subject else "",
+        object_id=str(getattr(subject, "audit_key", subject.pk)) if subject else "",
         reason=reason,
         detail=detail or {},
     )

@@ -1,5 +1,7 @@
 """Who is who: people on WhatsApp, staff who sign in, and the API tokens of staff."""
 
+from collections.abc import Iterator
+
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -11,6 +13,35 @@ from knox.models import AbstractAuthToken
 
 class StaffUser(AbstractUser):  # type: ignore[django-manager-missing]  # knox is untyped
     """A login for the back-office and the API. WhatsApp people never sign in; they are `WhatsAppUser`."""
+
+    # Written by accounts/second_factor.py alone, together with the device and the recovery codes.
+    second_factor_at = models.DateTimeField(
+        "second factor since",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since when signing in asks for a code of the authenticator app, too.",
+    )
+
+    class Meta:
+        verbose_name = "staff login"
+
+    def get_session_auth_hash(self) -> str:
+        """What sessions are bound to: they end when the password changes, and when a second factor comes or goes.
+
+        So a session that began without the code never outlives the moment from which one is asked for.
+        """
+        return self._bind(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """The same with keys that were replaced."""
+        for session_hash in super().get_session_auth_fallback_hash():
+            yield self._bind(session_hash)
+
+    def _bind(self, session_hash: str) -> str:
+        return (
+            f"{session_hash}:{self.second_factor_at.timestamp()}" if self.second_factor_at else session_hash
+        )
 
 
 class Scope(models.TextChoices):
@@ -46,6 +77,11 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return self.name or self.token_key
+
+    @property
+    def audit_key(self) -> str:
+        """How the audit log calls it: the digest stays in its table."""
+        return self.token_key
 
 
 class WhatsAppUser(models.Model):

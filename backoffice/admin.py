@@ -2,6 +2,6 @@
 
 from django.contrib import admin
 
-from backoffice import auditing, files, jobs, memories, messages, people, programs, receipts  # noqa: F401
+from backoffice import auditing, files, jobs, memories, messages, people, programs, receipts, staff  # noqa: F401
 
 admin.site.index_template = "backoffice/dashboard.html"

@@ -6,6 +6,8 @@ from django.urls import path
 from backoffice import conversation, writing
 from backoffice.exporting import export_person
 from backoffice.gate import ask_reason
+from backoffice.login import sign_in
+from backoffice.second_factor import show_second_factor
 from backoffice.settings_page import show_settings
 
 _CONVERSATION = "accounts/whatsappuser/<int:person_id>/conversation/"
@@ -26,4 +28,6 @@ urlpatterns = [
     path("reason/<int:person_id>/", admin.site.admin_view(ask_reason), name="backoffice-reason"),
     path("settings/", admin.site.admin_view(show_settings), name="backoffice-settings"),
     path("export/<int:person_id>/", admin.site.admin_view(export_person), name="backoffice-export"),
+    path("login/", sign_in),
+    path("second-factor/", admin.site.admin_view(show_second_factor), name="backoffice-second-factor"),
 ]

@@ -3,18 +3,27 @@
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
+from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 __all__ = [
+    "AdminPasswordChangeForm",
+    "AuthenticationForm",
     "ChangeList",
     "CheckboxSelectMultiple",
     "DropdownFilter",
     "ModelAdmin",
+    "PasswordInput",
     "RangeDateFilter",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
     "TabularInline",
+    "TextInput",
+    "UserChangeForm",
+    "UserCreationForm",
 ]
 
 

@@ -125,6 +125,24 @@ def check_api(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_logins(**kwargs: Any) -> list[CheckMessage]:
+    """Limits of logins and sessions limit, and let somebody in."""
+    least = {
+        "LOGIN_FAILURES": 1,
+        "LOGIN_FAILURES_ANYWHERE": settings.LOGIN_FAILURES,
+        "LOGIN_LOCK_MINUTES": 1,
+        "TRUSTED_PROXIES": 0,
+        "STAFF_SESSION_HOURS": 0.1,
+        "STAFF_IDLE_MINUTES": 2,  # a use is written down once a minute
+    }
+    return [
+        Error(f"{name} is less than {number}.", hint="Its default is in .env.example.", id="whatsbot.E020")
+        for name, number in least.items()
+        if getattr(settings, name) < number
+    ]
+
+
+@register
 def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
     """What webhooks may be sent to besides the public internet are hosts."""
     strange = [host for host in settings.WEBHOOK_LOCAL_HOSTS if not _is_host(host)]

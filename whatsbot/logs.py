@@ -1,8 +1,37 @@
-"""What Django itself logs of requests, without what people said and who they are."""
+"""What is logged, and how: of requests what Django says, without what people said and who they are."""
 
 import logging
 import traceback
 from typing import Any
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"impersonal": {"()": "whatsbot.logs.Impersonal"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django.request": {"filters": ["impersonal"]},
+        # These print addresses, texts or job arguments at INFO.
+        "twilio.http_client": {"level": "WARNING"},
+        "mem0": {"level": "WARNING"},
+        "mem0.client.utils": {
+            "level": "CRITICAL"
+        },  # an error for every refusal, though it be an ordinary 404
+        "mem0.utils.spacy_models": {"level": "ERROR"},  # warns that an optional package is not there
+        "axes": {"level": "WARNING"},
+        "procrastinate": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "google_genai": {"level": "ERROR"},  # warns of a variable that we make it ignore
+        "psycopg.pool": {
+            "level": "ERROR"
+        },  # a line for each attempt while PostgreSQL is away; ours says it once
+        # Scanners knock with foreign host names all day; a 400 is answer enough.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
+}
 
 
 class Impersonal(logging.Filter):

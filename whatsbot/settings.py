@@ -1,11 +1,14 @@
 """Settings, read from the environment and `.env`. Every one is listed with a comment in `.env.example`."""
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import environ
+from django.urls import reverse_lazy
 
 from whatsbot import embedded_postgres
+from whatsbot.logs import LOGGING as LOGGING
 from whatsbot.secrets import load_or_create_secrets
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -128,6 +131,8 @@ INSTALLED_APPS = [
     "memories",
     "media",
     "api",
+    "axes",
+    *("django_otp", "django_otp.plugins.otp_totp", "django_otp.plugins.otp_static"),
     "backoffice",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -141,8 +146,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "backoffice.sessions.limit_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # looks at the request only to answer a login that was locked out
 ]
 TEMPLATES = [
     {
@@ -227,7 +234,30 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
-SESSION_COOKIE_AGE = 12 * 3600
+LOGIN_REDIRECT_URL = "admin:index"
+# Whoever knows a password still needs the code of the second factor, where there is one (backoffice/login.py).
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "backoffice.login.PasswordAndCode"]
+STAFF_SECOND_FACTOR_REQUIRED = env.bool("STAFF_SECOND_FACTOR_REQUIRED", default=False)
+OTP_TOTP_ISSUER = "Whatsbot"
+STAFF_SESSION_HOURS = env.float("STAFF_SESSION_HOURS", default=12.0)
+STAFF_IDLE_MINUTES = env.float("STAFF_IDLE_MINUTES", default=120.0)
+SESSION_COOKIE_AGE = int(STAFF_SESSION_HOURS * 3600)
+# Failed logins, counted by django-axes in the way of backoffice/lockout.py.
+LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=5)
+LOGIN_FAILURES_ANYWHERE = env.int("LOGIN_FAILURES_ANYWHERE", default=50)
+LOGIN_LOCK_MINUTES = env.int("LOGIN_LOCK_MINUTES", default=15)
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+AXES_HANDLER = "backoffice.lockout.Handler"
+AXES_FAILURE_LIMIT = LOGIN_FAILURES
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_LOCK_MINUTES)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or whoever keeps trying would keep the lock for ever
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "backoffice.login.show_lock"
+AXES_CLIENT_IP_CALLABLE = "backoffice.lockout.get_client_address"
+AXES_RESET_ON_SUCCESS = AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+# Never in a row or a line of the log.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "next", "csrfmiddlewaretoken"]
 # How long a login may look at a person's data after it has said why.
 REASON_MINUTES = env.int("REASON_MINUTES", default=60)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_BASE_URL.startswith("https://")
@@ -280,33 +310,6 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 FORMAT_MODULE_PATH = "whatsbot.formats"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"impersonal": {"()": "whatsbot.logs.Impersonal"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "django.request": {"filters": ["impersonal"]},
-        # These print addresses, texts or job arguments at INFO.
-        "twilio.http_client": {"level": "WARNING"},
-        "mem0": {"level": "WARNING"},
-        "mem0.client.utils": {
-            "level": "CRITICAL"
-        },  # an error for every refusal, though it be an ordinary 404
-        "mem0.utils.spacy_models": {"level": "ERROR"},  # warns that an optional package is not there
-        "procrastinate": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},
-        "google_genai": {"level": "ERROR"},  # warns of a variable that we make it ignore
-        "psycopg.pool": {
-            "level": "ERROR"
-        },  # a line for each attempt while PostgreSQL is away; ours says it once
-        # Scanners knock with foreign host names all day; a 400 is answer enough.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-    },
-}
 UNFOLD = {
     "SITE_TITLE": "Whatsbot",
     "SITE_HEADER": "Whatsbot",
@@ -315,4 +318,11 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "backoffice.dashboard.add_figures",
     "SIDEBAR": {"show_search": False, "navigation": "backoffice.navigation.get_navigation"},
+    "COLORS": {
+        "primary": {"500": "oklch(71.4% .203 305.504)"}
+    },  # text in dark mode, where theirs is too dark
+    "LOGIN": {"form": "backoffice.login.LoginForm"},
+    "ACCOUNT": {
+        "navigation": [{"title": "Your second factor", "link": reverse_lazy("backoffice-second-factor")}]
+    },
 }
