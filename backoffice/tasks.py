@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.management import call_command
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
@@ -23,3 +24,10 @@ def confirm_deletion(context: JobContext, deletion_id: str) -> None:
         wait = leftovers.confirm_deletion(uuid.UUID(deletion_id))
         if wait is not None:
             raise TryAgain(wait)
+
+
+@app.periodic(cron="23 3 * * *")
+@app.task(name="backoffice.clear_sessions", queue="upkeep", queueing_lock="clear_sessions")
+def clear_sessions(timestamp: int) -> None:
+    """Delete the sessions that are over, every night."""
+    call_command("clearsessions")

@@ -3,8 +3,8 @@
     python docs/screenshots.py http://127.0.0.1:8000 admin PASSWORD
 
 Writes simulator.png (a desktop), simulator-phone.png (360 pixels wide), simulator-media.png (a picture that is sent and
-asked for) and api.png (the API's documentation) into docs/images. It talks to the bot on three of the pretend phones;
-on a fresh server the pictures come out as in the README.
+asked for), api.png (the API's documentation) and backoffice-*.png into docs/images. It talks to the bot on three of the
+pretend phones; on a fresh server with `manage.py make_demo_data` the pictures come out as in the README.
 """
 
 import argparse
@@ -73,7 +73,40 @@ def main() -> None:
         page.goto(f"{arguments.url}/docs")
         page.locator("#operations-memories-memories_store .opblock-summary").wait_for()
         page.screenshot(path=IMAGES / "api.png")
+        show_backoffice(page, arguments.url)
         browser.close()
+
+
+def show_backoffice(page: Page, url: str) -> None:
+    """The figures, the list of people, and what support sees of the person who sent the receipt."""
+
+    def take(name: str) -> None:
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=IMAGES / f"backoffice-{name}.png")
+
+    page.goto(f"{url}/admin/")
+    take("figures")
+    page.goto(f"{url}/admin/accounts/whatsappuser/")
+    take("people")
+    page.goto(f"{url}/admin/accounts/whatsappuser/?q=0033+6+39+98+01+23")
+    page.locator("#result_list tbody a").first.click()
+    take("reason")
+    page.get_by_label("Reason").fill("Asked why the bot showed the receipt")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Conversation").click()
+    page.locator(".bo-file img").first.wait_for()
+    conversation = page.url
+    take("conversation")
+    page.get_by_role("link", name="Explain").last.click()
+    page.locator("#stage-delivered").wait_for()
+    take("message")
+    page.goto(conversation.replace("/conversation/", "/delete/"))
+    take("delete")
+    page.set_viewport_size({"width": 390, "height": 780})
+    page.emulate_media(color_scheme="dark")
+    page.goto(conversation)
+    page.locator(".bo-file img").first.wait_for()
+    take("phone")
 
 
 def draw_receipt(folder: Path) -> Path:

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.django_db
 LISTS = (
     *("accounts/whatsappuser", "messaging/rawmessage", "messaging/interaction", "messaging/outboundmessage"),
     *("memories/memory", "media/messagemedia", "media/mediafile", "messaging/erasurereceipt"),
-    *("accounts/auditevent", "api/webhookdelivery"),
+    *("accounts/auditevent", "api/webhookdelivery", "accounts/apitoken", "accounts/staffuser"),
+    *("procrastinate/procrastinatejob", "backoffice/deletion"),
 )
 
 
