@@ -13,6 +13,7 @@ _SAVED = ", ".join(
         *(Shape.AGAIN, Shape.FILE_AGAIN, Shape.CORRECTED),
     )
 )
+_LOOKS_UP = f"{Shape.SAID}, {Shape.VOICE}, {Shape.AGAIN}, {Shape.CORRECTED}, {Shape.RECALLED}, {Shape.MISSED}"
 _COMMANDS = ", ".join(str(int(shape)) for shape in COMMANDS)
 
 # As messaging/assistant_reply.py, messaging/recall.py and the commands put it; ``first`` is the other one of a burst.
@@ -81,17 +82,17 @@ _TOOLS = f"""
                 jsonb_build_object('found', coalesce((
                 SELECT jsonb_agg(jsonb_build_array(found.memory, found.number, found.score) ORDER BY place)
                 FROM demo_found AS found WHERE found.turn = event.turn), '[]'))))
-        ELSE '[]'::jsonb
     END
 """
 _TRANSCRIPT = f"""
     CASE engine
         WHEN {_AWAY} THEN jsonb_build_array(jsonb_build_object('model', jsonb_build_object(
             'ending', 'AWAY', 'reason', 'TransientProviderError', 'tokens', jsonb_build_array(0, 0))))
-        WHEN {_MODEL} THEN CASE WHEN tools = '[]' THEN tools ELSE pg_temp.demo_step(first_in, 30)
+        WHEN {_MODEL} THEN CASE WHEN has_tools THEN pg_temp.demo_step(first_in, 30)
             || CASE WHEN first.number IS NULL THEN '[]' ELSE jsonb_build_array(pg_temp.demo_tool('store_memory',
                 jsonb_build_object('content', first.said, 'type', first.content_type),
-                jsonb_build_object('saved', first.number))) END || tools END || pg_temp.demo_step(last_in, last_out)
+                jsonb_build_object('saved', first.number))) END
+            || {_TOOLS} ELSE '[]' END || pg_temp.demo_step(last_in, last_out)
         ELSE '[]'
     END
 """
@@ -118,9 +119,9 @@ TURNS = f"""
         CASE WHEN shape = {Shape.OPEN} THEN '' ELSE {{text}} END,
         CASE WHEN engine = {_MODEL} AND shape <> {Shape.OPEN} THEN %(model)s ELSE '' END,
         CASE WHEN shape = {Shape.OPEN} THEN '[]' ELSE {{transcript}} END,
-        CASE engine WHEN {_MODEL} THEN CASE WHEN tools = '[]' THEN 0 ELSE first_in END + last_in
+        CASE engine WHEN {_MODEL} THEN CASE WHEN has_tools THEN first_in ELSE 0 END + last_in
             + CASE WHEN shape = {Shape.CORRECTED} THEN first_in + 150 ELSE 0 END WHEN {_AWAY} THEN 0 END,
-        CASE engine WHEN {_MODEL} THEN CASE WHEN tools = '[]' THEN 0 ELSE 30 END + last_out
+        CASE engine WHEN {_MODEL} THEN CASE WHEN has_tools THEN 30 ELSE 0 END + last_out
             + CASE WHEN shape = {Shape.CORRECTED} THEN 34 ELSE 0 END WHEN {_AWAY} THEN 0 END,
         CASE WHEN shape = {Shape.APOLOGY} THEN 6 WHEN has_failed THEN 2 ELSE 1 END,
         CASE WHEN has_failed
@@ -133,12 +134,12 @@ TURNS = f"""
         LEFT JOIN demo_zone ON demo_zone.zone = timezone AND demo_zone.language = event.language AND asks_zone > 0,
         LATERAL (
             SELECT 1400 + roll %% 900 AS first_in, 1650 + roll / 7 %% 1100 AS last_in, 18 + roll / 11 %% 60 AS last_out,
+                shape IN ({_LOOKS_UP}) AS has_tools,
                 shape IN ({Shape.APOLOGY}, {Shape.OPEN}) OR roll %% 300 = 0 AS has_failed,
                 interval '1 s' * CASE WHEN shape = {Shape.APOLOGY} THEN 24
                     WHEN engine = {_MODEL} THEN 1.2 + 9 * power(roll / 13 %% 1000 / 1000.0, 5)
                     ELSE 0.1 + roll / 13 %% 1000 / 2000.0 END AS took
-        ) AS cost,
-        LATERAL (SELECT {{tools}} AS tools) AS calls
+        ) AS cost
     WHERE names > 0 ORDER BY turn
 """
 # Shares of a thousand: failed, sent and no more heard of, delivered; the others are read.
@@ -155,12 +156,10 @@ PARTS = f"""
         FROM demo_event AS event
             JOIN messaging_interaction AS turn ON turn.id = event.turn
             JOIN accounts_whatsappuser AS who ON who.id = person
-            LEFT JOIN memories_memory AS memory
-                ON memory.id = target AND shape = {Shape.RECALLED} AND memory.type = 'file'
-            LEFT JOIN media_messagemedia AS link ON link.raw_message_id = memory.raw_message_id AND link.position = 0
+            LEFT JOIN media_messagemedia AS link ON link.raw_message_id = sends AND sends > 0 AND link.position = 0
             LEFT JOIN media_mediafile AS file ON file.id = file_id,
-            generate_series(1, CASE WHEN file.id IS NULL THEN 1 ELSE 2 END) AS part
-        WHERE names > 0 AND answered_at IS NOT NULL
+            unnest(CASE WHEN file.id IS NULL THEN ARRAY[1] ELSE ARRAY[1, 2] END) AS part
+        WHERE names > 0 AND answered_at IS NOT NULL AND turn.id >= %(first_turn)s
     ), fate AS (
         SELECT part.*, CASE WHEN may_hang > 0 AND roll %% 400 < 2 THEN (ARRAY['pending', 'sending'])[roll %% 400 + 1]
             WHEN roll / 400 %% 1000 < {_FAILED} THEN 'failed' WHEN roll / 400 %% 1000 < {_SENT} THEN 'sent'
@@ -199,4 +198,4 @@ PARTS = f"""
             ('undelivered', CASE WHEN status = 'failed' THEN sent_at + interval '2 s' END)) AS heard (word, heard_at)
     WHERE twilio_sid IS NOT NULL AND heard_at IS NOT NULL
 """
-TURNS = TURNS.format(text=_TEXT, transcript=_TRANSCRIPT, tools=_TOOLS)
+TURNS = TURNS.format(text=_TEXT, transcript=_TRANSCRIPT)

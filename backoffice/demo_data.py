@@ -7,9 +7,12 @@ once each, in the product's own way, and linked from then on.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +138,9 @@ def _may_be_quiet() -> bool:
     return bool(may)
 
 
-def prepare(demo: Demo, *, directory: Path, advance: Advance) -> Maker:
-    """Make the plan and the pool, and embed it; nothing is written yet.
+@contextmanager
+def preparing(demo: Demo, *, directory: Path, advance: Advance) -> Iterator[Maker]:
+    """Make the plan and the pool, and embed it; nothing is written yet. The maker is of use within the block.
 
     ``directory`` holds the files until they are stored; ``advance`` hears how many texts have been embedded. Raises
     ValueError for what cannot be, and ProviderError.
@@ -148,12 +152,12 @@ def prepare(demo: Demo, *, directory: Path, advance: Advance) -> Maker:
     begin = to_microseconds(demo.until - timedelta(days=demo.days))
     sizes = {"messages": demo.messages, "people": demo.people, "memories": demo.memories}
     plan = make_plan(Wish(**sizes, seed=demo.seed, begin=begin, end=end), pool)
-    database = psycopg.connect(**connection.get_connection_params(), autocommit=True)
-    maker = Maker(database, demo, pool, plan, contents, is_quiet=_may_be_quiet())
-    with database.cursor() as cursor:
-        cursor.execute(TABLES)
-        load_pool(cursor, pool, contents, zones=plan.zones, advance=advance)
-    return maker
+    is_quiet = _may_be_quiet()
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as database:
+        with database.cursor() as cursor:
+            cursor.execute(TABLES)
+            load_pool(cursor, pool, contents, zones=plan.zones, advance=advance)
+        yield Maker(database, demo, pool, plan, contents, is_quiet=is_quiet)
 
 
 def write(maker: Maker, *, advance: Advance) -> None:
@@ -168,31 +172,40 @@ def write(maker: Maker, *, advance: Advance) -> None:
             raise ValueError(f"There are numbers for {MOST_PEOPLE:,} made-up people only.")
         for kind, count in maker.plan.counts.items():
             maker.offsets[kind] = reserve(cursor, TABLES_OF_IDS[kind], count)
-    for events in maker.plan.cut(size=BATCH):
-        with maker.database.transaction(), maker.database.cursor() as cursor:
-            _write_batch(cursor, maker, events, advance=advance)
-        maker.written = events.stop
-        maker.people = _count_people(maker, events)
-        store_files(maker)
+    batches = list(maker.plan.cut(size=BATCH))
+    with ThreadPoolExecutor(1) as executor:  # the next batch is got ready while PostgreSQL is at work
+        ready = executor.submit(_get_columns, maker, batches[0])
+        for events, following in zip_longest(batches, batches[1:]):
+            columns = ready.result()
+            if following:
+                ready = executor.submit(_get_columns, maker, following)
+            with maker.database.transaction(), maker.database.cursor() as cursor:
+                waiting = _write_batch(cursor, maker, events, columns, advance=advance)
+            maker.written, maker.people = events.stop, _count_people(maker, events)
+            for sample, message in waiting:
+                maker.waiting[sample].append(message)
+            store_files(maker)
 
 
 def _count_people(maker: Maker, events: slice) -> int:
     return int(maker.plan.events["person"][: events.stop].max(initial=0))
 
 
-def _write_batch(cursor: Any, maker: Maker, events: slice, *, advance: Advance) -> None:
-    """One stretch of time. The cursor is in a transaction."""
+def _write_batch(
+    cursor: Any, maker: Maker, events: slice, columns: dict[str, np.ndarray], *, advance: Advance
+) -> list[tuple[int, int]]:
+    """One stretch of time. The cursor is in a transaction. Returns samples that are not stored yet, with messages."""
     cursor.execute("SET LOCAL synchronous_commit = off; SET LOCAL work_mem = '64MB'")
     if maker.is_quiet:
         # No webhook, and no look-up for each of millions of keys: the plan keeps them (tests/backoffice).
-        cursor.execute("SET LOCAL session_replication_role = replica; SET LOCAL wal_compression = on")
+        cursor.execute("SET LOCAL session_replication_role = replica")
     known = maker.people
     copy_people(
         cursor, maker.plan, first=maker.offsets["person"], people=range(known, _count_people(maker, events))
     )
-    copy_columns(cursor, "demo_event", _get_columns(maker, events))
+    copy_columns(cursor, "demo_event", columns)
     cursor.execute("ANALYZE demo_event")
-    values = _get_values(maker)
+    values = _get_values(maker) | {f"first_{name}": _get_first(columns[name]) for name in ("memory", "turn")}
     steps = (MESSAGES, MEMORIES, WORDS, ENTRIES, CORRECTIONS, REPEATS, FOUND, TURNS, CITATIONS, LINKS, PARTS)
     messages = int((maker.plan.events["message"][events] > 0).sum())
     for number, statement in enumerate(steps):
@@ -206,8 +219,12 @@ def _write_batch(cursor: Any, maker: Maker, events: slice, *, advance: Advance) 
     cursor.execute(
         "SELECT file, message FROM demo_event JOIN demo_file ON sample = file WHERE file_id IS NULL ORDER BY 2"
     )
-    for sample, message in cursor.fetchall():
-        maker.waiting[sample].append(message)
+    return list(cursor.fetchall())
+
+
+def _get_first(ids: np.ndarray) -> int:
+    """The lowest id; ids are never lower than those of the batch before."""
+    return int(ids[ids > 0].min(initial=2**62))
 
 
 def _get_values(maker: Maker) -> dict[str, Any]:
@@ -242,6 +259,7 @@ def _get_columns(maker: Maker, events: slice) -> dict[str, np.ndarray]:
         ("turn", "turn"),
         ("memory", "memory"),
         ("target", "memory"),
+        ("sends", "message"),
     ):
         columns[name] = np.where(columns[name] > 0, columns[name] + maker.offsets[kind], 0)
     return {name: columns[name] for name in EVENT_COLUMNS}

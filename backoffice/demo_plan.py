@@ -212,6 +212,8 @@ def _put_in_order(order: People, events: Columns, people: Columns, zones: tuple[
     events["turn"][begins] = events["turn"][1:][begins[:-1]]
     target = events.pop("target")
     events["target"] = np.where(target >= 0, events["memory"][target], 0)
+    sends = (shape == Shape.RECALLED) & (shape[target] == Shape.FILE)
+    events["sends"] = np.where(sends, events["message"][target], 0)
     created = at[order.first]  # always a message
     by_age = created.argsort(kind="stable")
     person = np.empty(len(by_age), dtype=np.int64)

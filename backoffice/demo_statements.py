@@ -25,7 +25,7 @@ TABLES = """
         shape int8, engine int8, language int8, at timestamptz, message int8, person int8, turn int8, names int8,
         call int8, memory int8, number int8, text int8, said int8, reply int8, target int8, target_number int8,
         before int8, file int8, roll int8, happened_at timestamptz, starts_at timestamptz, ends_at timestamptz,
-        asks_zone int8, is_api int8, may_hang int8, identity uuid
+        asks_zone int8, is_api int8, may_hang int8, sends int8, identity uuid
     ) ON COMMIT DELETE ROWS;
     CREATE TEMP TABLE demo_found (
         turn int8, place int, memory int8, number int, text text, happened_at timestamptz, score float8, is_used bool
@@ -76,7 +76,7 @@ EVENT_COLUMNS = (
         "starts_at",
         "ends_at",
     ),
-    *("asks_zone", "is_api", "may_hang", "identity"),
+    *("asks_zone", "is_api", "may_hang", "sends", "identity"),
 )
 # 2000-01-01 in a column of demo_event is none.
 _NEVER = "'2000-01-01 00:00+00'::timestamptz"
@@ -156,7 +156,7 @@ ENTRIES = f"""
     FROM demo_event
         JOIN memories_memory AS memory ON memory.id = demo_event.memory
         JOIN demo_phrase AS phrase ON phrase.id = demo_event.text
-    WHERE demo_event.memory > 0 ORDER BY demo_event.memory
+    WHERE demo_event.memory > 0 AND memory.id >= %(first_memory)s ORDER BY demo_event.memory
 """
 CORRECTIONS = f"""
     INSERT INTO memories_memoryhistory

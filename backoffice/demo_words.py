@@ -40,7 +40,7 @@ def choose_texts(
         text[mask] = phrases[mask]
 
     said = shape == Shape.SAID
-    daily = said & keeps_diary & (order.count_before(said) % 3 == 0)
+    daily = said & keeps_diary & (order.count_before(said) % 6 == 0)
     facts = np.array([len(each) for each in pool.facts])[language]
     daily |= said & keeps_diary & (order.count_before(said & ~daily) >= facts)
     fill(said & ~daily, _pick(pool.facts, language, offset + order.count_before(said & ~daily)))

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from backoffice.demo_data import MOST_TEXTS, Demo, NoDemoHere, check_place, prepare, settle, tidy_up, write
+from backoffice.demo_data import MOST_TEXTS, Demo, NoDemoHere, check_place, preparing, settle, tidy_up, write
 from media.storing import get_incoming_directory
 from whatsbot.exceptions import ProviderError
 
@@ -63,19 +63,24 @@ class Command(BaseCommand):
                 self._make(demo, directory=Path(directory))
         except (ValueError, ProviderError) as error:
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped before anything was written.", returncode=130) from None
 
     def _make(self, demo: Demo, *, directory: Path) -> None:
-        with tqdm(unit="text", desc="embedding", disable=None) as bar:  # on a terminal only
-            maker = prepare(demo, directory=directory, advance=bar.update)
-        try:
-            with tqdm(total=demo.messages, unit="message", desc="writing", disable=None) as bar:
-                write(maker, advance=bar.update)
-        except KeyboardInterrupt:
-            settle(maker)
-            raise CommandError(
-                f"Stopped. {_describe(maker.counts)} are there, whole, and stay; --add puts others beside them.",
-                returncode=130,
-            ) from None
+        with (
+            tqdm(unit="text", desc="embedding", disable=None) as texts,  # on a terminal only
+            preparing(demo, directory=directory, advance=texts.update) as maker,
+        ):
+            texts.close()
+            try:
+                with tqdm(total=demo.messages, unit="message", desc="writing", disable=None) as bar:
+                    write(maker, advance=bar.update)
+            except KeyboardInterrupt:
+                settle(maker)
+                raise CommandError(
+                    f"Stopped. {_describe(maker.counts)} are there, whole, and stay; --add puts others beside them.",
+                    returncode=130,
+                ) from None
         self.stdout.write("Tidying up …")
         tidy_up()
         self.stdout.write(f"{_describe(maker.counts)} are there.")
