@@ -51,7 +51,7 @@ from messaging.commands import HELP, KNOWN_BY, TZ_EXAMPLES
 from messaging.recall import GREETING, NOTHING_SAVED, UNREADABLE
 from messaging.turns import APOLOGY
 
-BATCH = 100_000  # events in one transaction
+BATCH = 50_000  # events in one transaction
 MOST_TEXTS = 2600
 TABLES_OF_IDS = {
     "person": "accounts_whatsappuser",

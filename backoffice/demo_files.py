@@ -154,7 +154,7 @@ def _write_pdf(lines: Sequence[str]) -> bytes:
 
 
 def _receipt(*lines: str) -> Callable[[], bytes]:
-    return lambda: _draw_paper(lines, size=(720, 1080))
+    return lambda: _draw_paper(lines, size=(720, 640))
 
 
 def _list(lines: Sequence[str]) -> str:
