@@ -81,9 +81,11 @@ class Command(BaseCommand):
                     f"Stopped. {_describe(maker.counts)} are there, whole, and stay; --add puts others beside them.",
                     returncode=130,
                 ) from None
-        self.stdout.write("Tidying up …")
-        tidy_up()
-        self.stdout.write(f"{_describe(maker.counts)} are there.")
+            self.stdout.write(f"{_describe(maker.counts)} are there. Tidying up …")
+            try:
+                tidy_up()
+            except KeyboardInterrupt:
+                raise CommandError("Stopped: autovacuum does the rest in time.", returncode=130) from None
 
 
 def _describe(counts: dict[str, int]) -> str:
