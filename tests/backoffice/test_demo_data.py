@@ -18,8 +18,8 @@ from django.db import connection
 from accounts.models import WhatsAppUser
 from accounts.phone_numbers import E164, read_phone_number
 from api.models import WebhookDelivery, WebhookEndpoint
-from backoffice import demo_data
-from backoffice.demo_people import HOMES, MOST_PEOPLE, make_person
+from backoffice.demo import data as demo_data
+from backoffice.demo.people import HOMES, MOST_PEOPLE, make_person
 from media.models import MediaFile, MessageMedia
 from memories.models import Citation, Memory, MemoryHistory
 from memories.reconciliation import reconcile_memories

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from backoffice.demo_data import MOST_TEXTS, Demo, NoDemoHere, check_place, preparing, settle, tidy_up, write
+from backoffice.demo.data import MOST_TEXTS, Demo, NoDemoHere, check_place, preparing, settle, tidy_up, write
 from media.storing import get_incoming_directory
 from whatsbot.exceptions import ProviderError
 

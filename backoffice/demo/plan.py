@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from backoffice.demo_events import (
+from backoffice.demo.events import (
     COMMANDS,
     Engine,
     People,
@@ -20,10 +20,10 @@ from backoffice.demo_events import (
     draw_shapes,
     find_repeats,
 )
-from backoffice.demo_people import draw_people, infer_zone
-from backoffice.demo_pool import Pool
-from backoffice.demo_times import DAY, SECOND, Clocks, draw_times
-from backoffice.demo_words import choose_appointments, choose_texts, choose_words
+from backoffice.demo.people import draw_people, infer_zone
+from backoffice.demo.pool import Pool
+from backoffice.demo.times import DAY, SECOND, Clocks, draw_times
+from backoffice.demo.words import choose_appointments, choose_texts, choose_words
 
 Columns = dict[str, np.ndarray]
 SKEW = 0.9  # of the sizes of people, as Zipf has it

@@ -4,8 +4,8 @@ from enum import IntEnum, auto
 
 import numpy as np
 
-from backoffice.demo_pool import EMPTY, Pool
-from backoffice.demo_texts import PLACES
+from backoffice.demo.pool import EMPTY, Pool
+from backoffice.demo.texts import PLACES
 
 
 class Shape(IntEnum):

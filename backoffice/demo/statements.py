@@ -4,7 +4,7 @@ Numbers of shapes and engines are those of `demo_events`. What a statement draws
 seed writes the same rows. Nothing here runs triggers but `LINKS` (demo_data.py says why).
 """
 
-from backoffice.demo_events import Engine, Shape
+from backoffice.demo.events import Engine, Shape
 
 _MODEL = Engine.MODEL
 

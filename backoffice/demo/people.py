@@ -8,7 +8,7 @@ import numpy as np
 
 from accounts.models import WhatsAppUser
 from accounts.timezones import InferredZone, infer_timezone_from_number
-from backoffice.demo_texts import SPEECHES
+from backoffice.demo.texts import SPEECHES
 
 MOST_PEOPLE = 1_000_000  # one digit less than the shortest numbers below have left
 HIDE_THEIR_NUMBER = 0.04

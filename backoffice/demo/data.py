@@ -24,13 +24,13 @@ from django.utils import timezone
 
 from accounts.models import WhatsAppUser
 from api.models import WebhookEndpoint
-from backoffice.demo_answers import PARTS, TURNS
-from backoffice.demo_files import SAMPLES, Sample, describe, take_in
-from backoffice.demo_loading import copy_columns, copy_people, identify_memories, load_pool, reserve
-from backoffice.demo_people import MOST_PEOPLE
-from backoffice.demo_plan import SETTLED, Plan, Wish, make_plan
-from backoffice.demo_pool import Pool, add_files, make_pool
-from backoffice.demo_statements import (
+from backoffice.demo.answers import PARTS, TURNS
+from backoffice.demo.files import SAMPLES, Sample, describe, take_in
+from backoffice.demo.loading import copy_columns, copy_people, identify_memories, load_pool, reserve
+from backoffice.demo.people import MOST_PEOPLE
+from backoffice.demo.plan import SETTLED, Plan, Wish, make_plan
+from backoffice.demo.pool import Pool, add_files, make_pool
+from backoffice.demo.statements import (
     CITATIONS,
     CORRECTIONS,
     ENTRIES,
@@ -44,7 +44,7 @@ from backoffice.demo_statements import (
     TABLES,
     WORDS,
 )
-from backoffice.demo_times import to_microseconds
+from backoffice.demo.times import to_microseconds
 from media.models import MediaFile, MessageMedia
 from media.storing import Content, store_media_file
 from messaging.commands import HELP, KNOWN_BY, TZ_EXAMPLES

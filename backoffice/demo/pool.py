@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from backoffice.demo_files import CAPTIONS, Sample
-from backoffice.demo_people import LANGUAGES, NAMES
-from backoffice.demo_texts import PLACES, SPEECHES, Fact, Speech
+from backoffice.demo.files import CAPTIONS, Sample
+from backoffice.demo.people import LANGUAGES, NAMES
+from backoffice.demo.texts import PLACES, SPEECHES, Fact, Speech
 from media.models import MediaFile
 from memories.models import Memory
 from memories.sameness import identify_words

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from psycopg import sql
 
-from backoffice.demo_events import Shape
-from backoffice.demo_files import SAMPLES
-from backoffice.demo_people import LANGUAGES, make_person
-from backoffice.demo_plan import Plan
-from backoffice.demo_pool import Pool, identify
-from backoffice.demo_texts import PLACES
-from backoffice.demo_times import EPOCH, to_datetime
+from backoffice.demo.events import Shape
+from backoffice.demo.files import SAMPLES
+from backoffice.demo.people import LANGUAGES, make_person
+from backoffice.demo.plan import Plan
+from backoffice.demo.pool import Pool, identify
+from backoffice.demo.texts import PLACES
+from backoffice.demo.times import EPOCH, to_datetime
 from media.storing import Content
 from memories.sameness import identify_key
 from memories.store import MOST

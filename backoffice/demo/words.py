@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from backoffice.demo_events import People, Shape
-from backoffice.demo_pool import EMPTY, Pool
-from backoffice.demo_times import DAY, HOUR, Clocks
+from backoffice.demo.events import People, Shape
+from backoffice.demo.pool import EMPTY, Pool
+from backoffice.demo.times import DAY, HOUR, Clocks
 from memories.models import Memory
 
 Columns = dict[str, np.ndarray]

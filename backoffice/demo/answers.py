@@ -1,9 +1,9 @@
 """The statements that write what made-up people were answered: turns with what the model did, parts, and their fate.
 
-See `demo_statements` for the tables they read.
+See `backoffice.demo.statements` for the tables they read.
 """
 
-from backoffice.demo_events import COMMANDS, Engine, Shape
+from backoffice.demo.events import COMMANDS, Engine, Shape
 
 _MODEL, _AWAY = Engine.MODEL, Engine.AWAY
 _SAVED = ", ".join(
