@@ -59,6 +59,8 @@ TABLES_OF_IDS = {
     "memory": "memories_memory",
     "turn": "messaging_interaction",
 }
+# What columns of events are ids of.
+IDS = {kind: kind for kind in TABLES_OF_IDS} | {"target": "memory", "sends": "message"}
 BIG_TABLES = (
     *TABLES_OF_IDS.values(),
     *(
@@ -253,15 +255,9 @@ def _get_columns(maker: Maker, events: slice) -> dict[str, np.ndarray]:
     columns["identity"] = identify_memories(
         columns, pool=maker.pool, contents=maker.contents, seed=maker.demo.seed
     )
-    for name, kind in (
-        ("person", "person"),
-        ("message", "message"),
-        ("turn", "turn"),
-        ("memory", "memory"),
-        ("target", "memory"),
-        ("sends", "message"),
-    ):
-        columns[name] = np.where(columns[name] > 0, columns[name] + maker.offsets[kind], 0)
+    for name, kind in IDS.items():
+        ids = columns[name].astype(np.int64)
+        columns[name] = np.where(ids > 0, ids + maker.offsets[kind], 0)
     return {name: columns[name] for name in EVENT_COLUMNS}
 
 
