@@ -70,7 +70,12 @@ def _copy_into(table: str, columns: Iterable[str], options: str = "") -> sql.Com
 
 
 def reserve(cursor: Any, table: str, count: int) -> int:
-    """Take as many ids of a table; they begin behind the number that is returned."""
+    """Take as many ids of a table; they begin behind the number that is returned.
+
+    Not for a bot that is at work: whoever takes an id at this very moment takes one of these.
+    """
+    if not count:
+        return 0
     cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
     (sequence,) = cursor.fetchone()
     cursor.execute(

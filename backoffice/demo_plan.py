@@ -57,9 +57,9 @@ class Plan:
     @property
     def counts(self) -> dict[str, int]:
         """How many ids of each kind there are."""
-        names = {"message": "message", "memory": "memory", "turn": "turn"}
+        kinds = ("message", "memory", "turn")
         return {"person": len(self.people["home"])} | {
-            kind: int(self.events[name].max(initial=0)) for kind, name in names.items()
+            kind: int(self.events[kind].max(initial=0)) for kind in kinds
         }
 
     def cut(self, *, size: int) -> Iterator[slice]:

@@ -27,7 +27,11 @@ class Command(BaseCommand):
         number = _read_number
         parser.add_argument("--messages", type=number, default=2000, help="default: 2000")
         parser.add_argument("--people", type=number, help="default: a fifth of the messages")
-        parser.add_argument("--memories", type=number, help="default: as many as messages")
+        parser.add_argument(
+            "--memories",
+            type=number,
+            help="default: as many as messages; fewer where people would repeat themselves",
+        )
         parser.add_argument(
             "--texts", type=number, help="different texts of memories; each takes 15 ms to embed"
         )
