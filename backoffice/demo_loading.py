@@ -24,6 +24,7 @@ from messaging.wording_texts import TEXTS
 from whatsbot.integrations import embedder
 
 EMBEDDED = 32  # texts at a time, after which the progress bar moves
+Progress = Callable[[range], Iterable[int]]
 PERSON_COLUMNS = (
     *(
         "id",
@@ -145,19 +146,18 @@ def load_pool(
     contents: list[Content],
     *,
     zones: Iterable[str],
-    advance: Callable[[int], object],
+    progress: Progress,
 ) -> None:
     """Put the pool into the temporary tables, with the vectors of what is remembered. Raises ProviderError.
 
-    ``advance`` hears how many texts have been embedded.
+    ``progress`` wraps the stretches of texts that are embedded, for a progress bar.
     """
     vectors: dict[int, str] = {}
     remembered = pool.remembered
-    for start in range(0, len(remembered), EMBEDDED):
+    for start in progress(range(0, len(remembered), EMBEDDED)):
         some = remembered[start : start + EMBEDDED]
         embedded = embedder.embed_passages([pool.phrases[index].text for index in some])
         vectors |= {index: str(vector) for index, vector in zip(some, embedded, strict=True)}
-        advance(len(some))
     counts = {index: count_words(pool.phrases[index].text) for index in remembered}
     copy_rows(
         cursor,

@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from backoffice.demo_data import MOST_TEXTS, Demo, NoDemoHere, check_place, preparing, settle, tidy_up, write
+from backoffice.demo_loading import EMBEDDED
 from media.storing import get_incoming_directory
 from whatsbot.exceptions import ProviderError
 
@@ -71,12 +73,9 @@ class Command(BaseCommand):
             raise CommandError("Stopped before anything was written.", returncode=130) from None
 
     def _make(self, demo: Demo, *, directory: Path) -> None:
-        with (
-            tqdm(unit="text", desc="embedding", disable=None) as texts,  # on a terminal only
-            preparing(demo, directory=directory, advance=texts.update) as maker,
-        ):
-            texts.close()
-            try:
+        embedding = partial(tqdm, unit="text", unit_scale=EMBEDDED, desc="embedding", disable=None)
+        with preparing(demo, directory=directory, progress=embedding) as maker:
+            try:  # bars on a terminal only
                 with tqdm(total=demo.messages, unit="message", desc="writing", disable=None) as bar:
                     write(maker, advance=bar.update)
             except KeyboardInterrupt:
