@@ -26,7 +26,7 @@ from accounts.models import WhatsAppUser
 from api.models import WebhookEndpoint
 from backoffice.demo.answers import PARTS, TURNS
 from backoffice.demo.files import SAMPLES, Sample, describe, take_in
-from backoffice.demo.loading import copy_columns, copy_people, identify_memories, load_pool, reserve
+from backoffice.demo.loading import Progress, copy_columns, copy_people, identify_memories, load_pool, reserve
 from backoffice.demo.people import MOST_PEOPLE
 from backoffice.demo.plan import SETTLED, Plan, Wish, make_plan
 from backoffice.demo.pool import Pool, add_files, make_pool
@@ -59,6 +59,8 @@ TABLES_OF_IDS = {
     "memory": "memories_memory",
     "turn": "messaging_interaction",
 }
+# What columns of events are ids of.
+IDS = {kind: kind for kind in TABLES_OF_IDS} | {"target": "memory", "sends": "message"}
 BIG_TABLES = (
     *TABLES_OF_IDS.values(),
     *(
@@ -139,11 +141,11 @@ def _may_be_quiet() -> bool:
 
 
 @contextmanager
-def preparing(demo: Demo, *, directory: Path, advance: Advance) -> Iterator[Maker]:
+def preparing(demo: Demo, *, directory: Path, progress: Progress) -> Iterator[Maker]:
     """Make the plan and the pool, and embed it; nothing is written yet. The maker is of use within the block.
 
-    ``directory`` holds the files until they are stored; ``advance`` hears how many texts have been embedded. Raises
-    ValueError for what cannot be, and ProviderError.
+    ``directory`` holds the files until they are stored; ``progress`` wraps the stretches of texts that are embedded.
+    Raises ValueError for what cannot be, and ProviderError.
     """
     contents = [take_in(sample, directory=directory) for sample in SAMPLES]
     pool = make_pool(np.random.default_rng([demo.seed, 0]), texts=demo.texts)
@@ -156,7 +158,7 @@ def preparing(demo: Demo, *, directory: Path, advance: Advance) -> Iterator[Make
     with psycopg.connect(**connection.get_connection_params(), autocommit=True) as database:
         with database.cursor() as cursor:
             cursor.execute(TABLES)
-            load_pool(cursor, pool, contents, zones=plan.zones, advance=advance)
+            load_pool(cursor, pool, contents, zones=plan.zones, progress=progress)
         yield Maker(database, demo, pool, plan, contents, is_quiet=is_quiet)
 
 
@@ -253,15 +255,9 @@ def _get_columns(maker: Maker, events: slice) -> dict[str, np.ndarray]:
     columns["identity"] = identify_memories(
         columns, pool=maker.pool, contents=maker.contents, seed=maker.demo.seed
     )
-    for name, kind in (
-        ("person", "person"),
-        ("message", "message"),
-        ("turn", "turn"),
-        ("memory", "memory"),
-        ("target", "memory"),
-        ("sends", "message"),
-    ):
-        columns[name] = np.where(columns[name] > 0, columns[name] + maker.offsets[kind], 0)
+    for name, kind in IDS.items():
+        ids = columns[name].astype(np.int64)
+        columns[name] = np.where(ids > 0, ids + maker.offsets[kind], 0)
     return {name: columns[name] for name in EVENT_COLUMNS}
 
 

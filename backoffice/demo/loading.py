@@ -24,6 +24,7 @@ from messaging.wording_texts import TEXTS
 from whatsbot.integrations import embedder
 
 EMBEDDED = 32  # texts at a time, after which the progress bar moves
+Progress = Callable[[range], Iterable[int]]
 PERSON_COLUMNS = (
     *(
         "id",
@@ -70,7 +71,12 @@ def _copy_into(table: str, columns: Iterable[str], options: str = "") -> sql.Com
 
 
 def reserve(cursor: Any, table: str, count: int) -> int:
-    """Take as many ids of a table; they begin behind the number that is returned."""
+    """Take as many ids of a table; they begin behind the number that is returned.
+
+    Not for a bot that is at work: whoever takes an id at this very moment takes one of these.
+    """
+    if not count:
+        return 0
     cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
     (sequence,) = cursor.fetchone()
     cursor.execute(
@@ -140,19 +146,18 @@ def load_pool(
     contents: list[Content],
     *,
     zones: Iterable[str],
-    advance: Callable[[int], object],
+    progress: Progress,
 ) -> None:
     """Put the pool into the temporary tables, with the vectors of what is remembered. Raises ProviderError.
 
-    ``advance`` hears how many texts have been embedded.
+    ``progress`` wraps the stretches of texts that are embedded, for a progress bar.
     """
     vectors: dict[int, str] = {}
     remembered = pool.remembered
-    for start in range(0, len(remembered), EMBEDDED):
+    for start in progress(range(0, len(remembered), EMBEDDED)):
         some = remembered[start : start + EMBEDDED]
         embedded = embedder.embed_passages([pool.phrases[index].text for index in some])
         vectors |= {index: str(vector) for index, vector in zip(some, embedded, strict=True)}
-        advance(len(some))
     counts = {index: count_words(pool.phrases[index].text) for index in remembered}
     copy_rows(
         cursor,

@@ -57,9 +57,9 @@ class Plan:
     @property
     def counts(self) -> dict[str, int]:
         """How many ids of each kind there are."""
-        names = {"message": "message", "memory": "memory", "turn": "turn"}
+        kinds = ("message", "memory", "turn")
         return {"person": len(self.people["home"])} | {
-            kind: int(self.events[name].max(initial=0)) for kind, name in names.items()
+            kind: int(self.events[kind].max(initial=0)) for kind in kinds
         }
 
     def cut(self, *, size: int) -> Iterator[slice]:
@@ -231,6 +231,11 @@ def _put_in_order(order: People, events: Columns, people: Columns, zones: tuple[
         people[name][owner[mask]] = at[mask] + SECOND * (shape[mask] != Shape.STOP)
     return Plan(
         {name: column[by_age] for name, column in people.items()},
-        {name: column[by_time] for name, column in events.items()},
+        {name: _shrink(column[by_time]) for name, column in events.items()},
         zones,
     )
+
+
+def _shrink(column: np.ndarray) -> np.ndarray:
+    """The column in half the memory, where its numbers are small: it is kept until all is written."""
+    return column.astype(np.int32) if column.dtype == np.int64 and column.max() < 2**31 else column

@@ -40,11 +40,14 @@ class Clocks:
 
     def to_local(self, at: np.ndarray, zone: np.ndarray) -> np.ndarray:
         """What the clocks of the zones show at these instants, as if it were UTC."""
-        return at + self._offsets[zone, at // HOUR - self._first]
+        return at + self._offsets[zone, self._get_place(at)]
 
     def to_utc(self, local: np.ndarray, zone: np.ndarray) -> np.ndarray:
         """About the instants at which the clocks show this: an hour wrong where they are put forward or back."""
-        return local - self._offsets[zone, local // HOUR - self._first]
+        return local - self._offsets[zone, self._get_place(local)]
+
+    def _get_place(self, at: np.ndarray) -> np.ndarray:
+        return np.clip(at // HOUR - self._first, 0, self._offsets.shape[1] - 1)
 
 
 def _get_offset(zone: str, hour: int) -> int:

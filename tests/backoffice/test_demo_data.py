@@ -96,7 +96,7 @@ def check_whole() -> None:
 
 
 def test_an_interrupted_demo_is_whole_and_another_goes_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = WebhookEndpoint.objects.create(
+    WebhookEndpoint.objects.create(
         name="A program", url="https://example.com/", events=["memory.created", "message.answered"]
     )
     write_batch, batches = demo_data._write_batch, []
@@ -119,10 +119,16 @@ def test_an_interrupted_demo_is_whole_and_another_goes_beside_it(monkeypatch: py
     assert f"{there} messages" in str(stopped.value)
     check_whole()
 
+    assert not WebhookDelivery.objects.exists()
+
+    # Without the right to keep triggers still, each of them and each key is in force.
+    monkeypatch.setattr(demo_data, "_may_be_quiet", lambda: False)
+    with pytest.raises(CommandError, match="Webhooks are enabled"):
+        make("--add")
+    WebhookEndpoint.objects.update(is_enabled=False)
     assert "40 people, 200 messages" in make("--messages=200", "--add")
     assert RawMessage.objects.count() == there + 200
     check_whole()
-    assert not WebhookDelivery.objects.filter(endpoint=endpoint).exists()
 
     _check_memories()
     _check_talk()

@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from backoffice.demo.data import MOST_TEXTS, Demo, NoDemoHere, check_place, preparing, settle, tidy_up, write
+from backoffice.demo.loading import EMBEDDED
 from media.storing import get_incoming_directory
 from whatsbot.exceptions import ProviderError
 
@@ -27,7 +29,11 @@ class Command(BaseCommand):
         number = _read_number
         parser.add_argument("--messages", type=number, default=2000, help="default: 2000")
         parser.add_argument("--people", type=number, help="default: a fifth of the messages")
-        parser.add_argument("--memories", type=number, help="default: as many as messages")
+        parser.add_argument(
+            "--memories",
+            type=number,
+            help="default: as many as messages; fewer where people would repeat themselves",
+        )
         parser.add_argument(
             "--texts", type=number, help="different texts of memories; each takes 15 ms to embed"
         )
@@ -67,12 +73,9 @@ class Command(BaseCommand):
             raise CommandError("Stopped before anything was written.", returncode=130) from None
 
     def _make(self, demo: Demo, *, directory: Path) -> None:
-        with (
-            tqdm(unit="text", desc="embedding", disable=None) as texts,  # on a terminal only
-            preparing(demo, directory=directory, advance=texts.update) as maker,
-        ):
-            texts.close()
-            try:
+        embedding = partial(tqdm, unit="text", unit_scale=EMBEDDED, desc="embedding", disable=None)
+        with preparing(demo, directory=directory, progress=embedding) as maker:
+            try:  # bars on a terminal only
                 with tqdm(total=demo.messages, unit="message", desc="writing", disable=None) as bar:
                     write(maker, advance=bar.update)
             except KeyboardInterrupt:
