@@ -13,7 +13,7 @@ from accounts.audit import Action, record
 from accounts.models import AuditEvent, StaffUser, WhatsAppUser
 from backoffice.base import BrowseAdmin, BrowseList
 from backoffice.gate import mask_number
-from whatsbot.admin import ChangeList, RangeDateFilter
+from whatsbot.admin import ChangeList, DayFilter
 
 
 class Audited:
@@ -59,7 +59,7 @@ class AuditEventAdmin(BrowseAdmin):
     title = "Who looked and did what"
     list_display = ("at", "staff_name", "program", "action", "person", "subject", "reason")
     list_display_links = ("at",)
-    list_filter = ("action", ("at", RangeDateFilter))
+    list_filter = ("action", ("at", DayFilter))
     searches = ("person:person_id",)
     search_help_text = "Whom it is about: a number or name; or the name of a login"
     fields = (

@@ -15,7 +15,7 @@ from backoffice.deleting import DeletableAdmin
 from backoffice.gate import name_person
 from backoffice.models import Deletion
 from media.models import MediaFile, MessageMedia
-from whatsbot.admin import RangeDateFilter
+from whatsbot.admin import DayFilter
 
 MOST_SENDERS = 20  # of one file, who are looked for to know whether a login may see it
 _SENDERS = ArraySubquery(
@@ -30,7 +30,7 @@ class MediaFileAdmin(DeletableAdmin):
     title = "Files"
     deletion_kind = Deletion.Kind.FILES
     list_display = ("__str__", "thumbnail", "kind", "readable_size", "links", "understood", "created_at")
-    list_filter = ("kind", ("described_at", admin.EmptyFieldListFilter), ("created_at", RangeDateFilter))
+    list_filter = ("kind", ("described_at", admin.EmptyFieldListFilter), ("created_at", DayFilter))
     searches = ("key:file_hash", "person:links__user_id", "words:description,text")
     search_help_text = "A number, name, the beginning of a SHA-256, or words"
     may_repeat = True  # somebody may have sent a file twice
@@ -101,7 +101,7 @@ class MessageMediaAdmin(DeletableAdmin):
     title = "Sendings of files"
     deletion_kind = Deletion.Kind.ATTACHMENTS
     list_display = ("__str__", "person", "kind", "name", "sent_at", "refusal")
-    list_filter = ("refusal", "file__kind", ("sent_at", RangeDateFilter))
+    list_filter = ("refusal", "file__kind", ("sent_at", DayFilter))
     list_select_related = ("user", "file")
     searches = ("key:file__file_hash", "person:user_id")
     search_help_text = "A number, name, or the beginning of a SHA-256"

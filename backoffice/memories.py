@@ -10,7 +10,7 @@ from backoffice.gate import name_person
 from backoffice.models import Deletion
 from memories.models import Memory, MemoryHistory
 from messaging.answers import shorten
-from whatsbot.admin import RangeDateFilter, ReadOnlyInline
+from whatsbot.admin import DayFilter, ReadOnlyInline
 
 
 class MemoryHistoryInline(ReadOnlyInline):
@@ -27,7 +27,7 @@ class MemoryAdmin(DeletableAdmin):
     title = "Memories"
     deletion_kind = Deletion.Kind.MEMORIES
     list_display = ("__str__", "person", "words", "type", "source", "happened_at", "created_at")
-    list_filter = ("type", "source", ("created_at", RangeDateFilter))
+    list_filter = ("type", "source", ("created_at", DayFilter))
     list_select_related = ("user",)
     ordering = ("-created_at",)
     searches = ("person:user_id", "words:text")

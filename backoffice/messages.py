@@ -13,7 +13,7 @@ from backoffice.gate import name_person
 from backoffice.models import Deletion
 from messaging.answers import shorten
 from messaging.models import DeliveryEvent, Interaction, OutboundMessage, RawMessage
-from whatsbot.admin import RangeDateFilter, ReadOnlyInline
+from whatsbot.admin import DayFilter, ReadOnlyInline
 
 
 class OutboundInline(ReadOnlyInline):
@@ -40,7 +40,7 @@ class RawMessageAdmin(ExplainedMessages, DeletableAdmin):
     title = "Messages"
     deletion_kind = Deletion.Kind.MESSAGES
     list_display = ("message_sid", "person", "text", "status", "received_at")
-    list_filter = ("status", ("received_at", RangeDateFilter))
+    list_filter = ("status", ("received_at", DayFilter))
     list_select_related = ("user",)
     ordering = ("-received_at",)
     searches = ("sid:message_sid", "person:user_id", "words:body")
@@ -80,7 +80,7 @@ class InteractionAdmin(PersonalAdmin):
     )
     list_filter = (
         *("kind", ("error", admin.EmptyFieldListFilter)),
-        ("started_at", RangeDateFilter),
+        ("started_at", DayFilter),
     )
     list_select_related = ("raw_message__user",)
     ordering = ("-started_at",)
@@ -128,7 +128,7 @@ class OutboundMessageAdmin(PersonalAdmin):
         "created_at",
         "read_at",
     )
-    list_filter = ("status", ("created_at", RangeDateFilter))
+    list_filter = ("status", ("created_at", DayFilter))
     list_select_related = ("user",)
     ordering = ("-created_at",)
     searches = ("sid:twilio_sid", "person:user_id")

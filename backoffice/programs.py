@@ -14,7 +14,7 @@ from api.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from api.webhooks import check_url, deliver_again
 from backoffice.auditing import Audited
 from backoffice.base import BrowseAdmin
-from whatsbot.admin import CheckboxSelectMultiple, ModelAdmin, RangeDateFilter
+from whatsbot.admin import CheckboxSelectMultiple, DayFilter, ModelAdmin
 from whatsbot.integrations.guarded_http import AddressRefused
 
 
@@ -96,7 +96,7 @@ class WebhookDeliveryAdmin(BrowseAdmin):
         *("response_status", "error", "attempted_at"),
     )
     title = "Webhook deliveries"
-    list_filter = ("status", "event", "endpoint", ("created_at", RangeDateFilter))
+    list_filter = ("status", "event", "endpoint", ("created_at", DayFilter))
     list_select_related = ("endpoint",)
     ordering = ("-created_at",)
     actions = ("deliver_again",)

@@ -1,12 +1,15 @@
 """The real web server and the real worker as processes of their own, on a database of their own."""
 
+import atexit
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -76,8 +79,17 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def prepare(self) -> None:
-        """Make the database and bring it up to date."""
+        """Make the database and bring it up to date, by copying one that was made before in this process."""
+        if self.postgres_dir == settings.DATA_DIR:
+            template, folder = _get_template(self)
+            self._admin_sql(f'CREATE DATABASE "{self.database}" TEMPLATE "{template}"')
+            shutil.copytree(folder, self.data_dir, dirs_exist_ok=True)
+            return
         self._admin_sql(f'CREATE DATABASE "{self.database}"')
+        self.bring_up_to_date()
+
+    def bring_up_to_date(self) -> None:
+        """What script/server does before web and worker start."""
         command = [sys.executable, "manage.py", "prepare_server"]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120
@@ -155,6 +167,27 @@ class Stack:
     def _admin_sql(self, statement: str) -> None:
         with psycopg.connect(self._get_database_url("postgres"), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
+
+
+_templates: dict[str, tuple[str, Path]] = {}  # of this process, without and with the simulator
+
+
+def _get_template(like: Stack) -> tuple[str, Path]:
+    """A prepared database that nobody uses, and the folder that belongs to it; they go with the process."""
+    kind = like.environment.get("SIMULATOR", "")
+    if kind not in _templates:
+        folder = Path(tempfile.mkdtemp(prefix="whatsbot-template-"))
+        stack = Stack(data_dir=folder, environment={}, postgres_dir=like.postgres_dir)
+        stack.environment = like.environment | {
+            "DATABASE_URL": stack.database_url,
+            "DATA_DIR": str(folder),
+        }
+        stack._admin_sql(f'CREATE DATABASE "{stack.database}"')
+        atexit.register(stack.stop)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        stack.bring_up_to_date()
+        _templates[kind] = (stack.database, folder)
+    return _templates[kind]
 
 
 @contextlib.contextmanager

@@ -1,5 +1,9 @@
 """The admin theme comes in here and nowhere else, so that it can be exchanged in one file."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
@@ -14,10 +18,10 @@ __all__ = [
     "AuthenticationForm",
     "ChangeList",
     "CheckboxSelectMultiple",
+    "DayFilter",
     "DropdownFilter",
     "ModelAdmin",
     "PasswordInput",
-    "RangeDateFilter",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
     "TabularInline",
@@ -25,6 +29,25 @@ __all__ = [
     "UserChangeForm",
     "UserCreationForm",
 ]
+
+
+class DayFilter(RangeDateFilter):
+    """From a day to a day, both whole, in UTC. What is no day filters nothing."""
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        """The rows of these days."""
+        first, last = (self._read_day(f"{self.parameter_name}_{end}") for end in ("from", "to"))
+        if first is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": first})
+        if last is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": last + timedelta(days=1)})
+        return queryset
+
+    def _read_day(self, name: str) -> datetime | None:
+        try:
+            return datetime.strptime(self.used_parameters.get(name) or "", "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            return None
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.audit import Action, record
 from accounts.models import AuditEvent, WhatsAppUser
-from backoffice import counting
+from backoffice import counting, finding
 from backoffice.counting import EstimatingPaginator
 from backoffice.finding import find_rows, write_query
 from memories.models import Memory
+from messaging.models import RawMessage
 from tests.backoffice.conftest import Staff
 from tests.media.objects import make_file, send_file
 from tests.memories.sides import NOON
@@ -136,3 +137,37 @@ def test_the_log_is_found_by_login_and_by_person(root: Staff, support: Staff) ->
     page = root.read(path, {"q": first.phone_number})
     assert [event in page for event in events.values()] == [person == first.id for person in events]
     assert support.get(path).status_code == 403
+
+
+def test_a_far_page_has_the_rows_it_would_have_and_joins_nothing_on_the_way(
+    monkeypatch: pytest.MonkeyPatch, root: Staff
+) -> None:
+    make_people(range(7), staff=root.login_of)
+    rows = Memory.objects.select_related("user").order_by("-created_at", "-id")
+    monkeypatch.setattr(counting, "FAR", 2)
+    with CaptureQueriesContext(connection) as statements:
+        far = list(EstimatingPaginator(rows, 2).page(3))
+    assert far == list(rows[4:6])
+    (way,) = [one["sql"] for one in statements if "OFFSET" in one["sql"]]
+    assert "JOIN" not in way
+
+
+def test_days_are_whole_and_what_is_no_day_filters_nothing(root: Staff) -> None:
+    person = WhatsAppUser.objects.create(whatsapp_id="whatsapp:+12025550143", phone_number="+12025550143")
+    raw = make_raw(person, "late")
+    RawMessage.objects.filter(id=raw.id).update(received_at="2026-05-14T23:59:59.5Z")
+    path, link = "/admin/messaging/rawmessage/", f"/admin/messaging/rawmessage/{raw.id}/change/"
+    for first, last, is_found in (
+        *(("2026-05-14", "2026-05-14", True), ("2026-05-15", "", False), ("", "2026-05-13", False)),
+        *(("", "", True), ("nonsense", "2026-99-99", True)),
+    ):
+        page = root.read(path, {"received_at_from": first, "received_at_to": last})
+        assert (link in page) == is_found, (first, last)
+
+
+def test_frequent_words_are_found_too(root: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_people(range(7), staff=root.login_of)
+    monkeypatch.setattr(finding, "RARE", 3)
+    find = {"searches": ("words:text",), "staff": root.login_of}
+    assert find_rows(Memory.objects.all(), "memory", **find).count() == 7  # type: ignore[arg-type]
+    assert find_rows(Memory.objects.all(), "memory 3", **find).count() == 1  # type: ignore[arg-type]
