@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
@@ -44,6 +44,7 @@ class BrowseAdmin(ReadOnlyAdmin):
     ordering: tuple[str, ...] = ("-pk",)
     actions: Any = ()
     searches: tuple[str, ...] = ()
+    worded = Q()  # which rows a search by words looks at: those the index has
     may_repeat = False  # whether a search finds a row more than once
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -74,7 +75,9 @@ class BrowseAdmin(ReadOnlyAdmin):
         """By whichever index fits what was typed."""
         if not search_term.strip():
             return queryset, False
-        found = find_rows(queryset, search_term, searches=self.searches, staff=request.user)
+        found = find_rows(
+            queryset, search_term, searches=self.searches, staff=request.user, worded=self.worded
+        )
         return found, self.may_repeat
 
 

@@ -19,16 +19,20 @@ FEWEST_DIGITS = 5  # of the end of a number; fewer fit too many people
 MOST_PEOPLE = 1000  # whose rows one search looks for
 RARE = 2000  # rows that have what is searched for; so many are found among the newest quickly
 
+_EVERYTHING = Q()
 _SID = re.compile(r"(?:SM|MM|CH)[0-9a-fA-F]{32}")
 _UNQUOTED = str.maketrans("'\\\0", "   ")
 _NUMBERISH = re.compile(r"(?:whatsapp:)?[+(\d][\d\s().\-/]*", re.IGNORECASE)
 
 
-def find_rows(rows: "QuerySet[Any]", typed: str, *, searches: tuple[str, ...], staff: Any) -> "QuerySet[Any]":
+def find_rows(
+    rows: "QuerySet[Any]", typed: str, *, searches: tuple[str, ...], staff: Any, worded: Q | None = None
+) -> "QuerySet[Any]":
     """Those of ``rows`` that fit what was typed.
 
     ``searches`` name what can be searched: ``person:user`` (path to the person), ``sid:message_sid`` (path of an exact
     key), ``key:file_hash`` (beginning of a key), ``words:body`` (columns with an index of words, comma-separated).
+    ``worded`` is the condition of that index, if it has one.
     """
     typed = typed.strip()
     paths = dict(search.split(":", 1) for search in searches)
@@ -43,7 +47,7 @@ def find_rows(rows: "QuerySet[Any]", typed: str, *, searches: tuple[str, ...], s
     ):
         return rows.filter(_of(paths["person"], people))
     if "words" in paths and staff.has_perm(SEES_ALL):
-        return find_words(rows, typed, columns=paths["words"].split(","))
+        return find_words(rows, typed, columns=paths["words"].split(","), among=worded or Q())
     if "person" in paths:
         people = list(find_people_by_name(typed).values_list("id", flat=True)[:MOST_PEOPLE])
         return rows.filter(_of(paths["person"], people))
@@ -78,7 +82,9 @@ def find_people_by_name(typed: str) -> "QuerySet[WhatsAppUser]":
     return find_words(WhatsAppUser.objects.all(), typed, columns=["name", "profile_name"])
 
 
-def find_words(rows: "QuerySet[Any]", typed: str, *, columns: list[str]) -> "QuerySet[Any]":
+def find_words(
+    rows: "QuerySet[Any]", typed: str, *, columns: list[str], among: Q = _EVERYTHING
+) -> "QuerySet[Any]":
     """Rows with all these words, or words that begin so, in columns that have an index of their words together.
 
     PostgreSQL cannot know how many rows have a beginning of a word. Left to guess, it may walk the whole table in order
@@ -87,13 +93,13 @@ def find_words(rows: "QuerySet[Any]", typed: str, *, columns: list[str]) -> "Que
     query = write_query(typed)
     if not query:
         return rows.none()
-    match = {"found": SearchQuery(query, config="simple", search_type="raw")}
+    match = among & Q(found=SearchQuery(query, config="simple", search_type="raw"))
     vector = SearchVector(*columns, config="simple")
-    anywhere = rows.model._default_manager.annotate(found=vector).filter(**match).order_by()
+    anywhere = rows.model._default_manager.annotate(found=vector).filter(match).order_by()
     few = list(anywhere.values_list("pk", flat=True)[: RARE + 1])
     if len(few) <= RARE:
         return rows.filter(pk__in=few)
-    return rows.annotate(found=vector).filter(**match)
+    return rows.annotate(found=vector).filter(match)
 
 
 def write_query(typed: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -45,6 +46,7 @@ class RawMessageAdmin(ExplainedMessages, DeletableAdmin):
     ordering = ("-received_at",)
     searches = ("sid:message_sid", "person:user_id", "words:body")
     search_help_text = "A number, name, SID, or words"
+    worded = ~Q(status="received")
 
     @admin.display(description="Person")
     def person(self, row: Any) -> str:

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
         ),
         AddIndexConcurrently(
             model_name='rawmessage',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('body', config='simple'), name='raw_message_words'),
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('body', config='simple'), condition=models.Q(('status', 'received'), _negated=True), name='raw_message_words'),
         ),
         RemoveIndexConcurrently(
             model_name='outboundmessage',

@@ -93,8 +93,13 @@ class RawMessage(models.Model):
             models.Index(
                 name="raw_message_rare", fields=["-received_at"], condition=Q(status__in=["ignored"])
             ),
-            # Words over everybody, in the back-office.
-            GinIndex(SearchVector("body", config="simple"), name="raw_message_words"),
+            # Words over everybody, in the back-office: of messages that are dealt with, so that the worker pays for it
+            # and not the webhook.
+            GinIndex(
+                SearchVector("body", config="simple"),
+                name="raw_message_words",
+                condition=~Q(status="received"),
+            ),
         )
 
     def __str__(self) -> str:

@@ -171,3 +171,19 @@ def test_frequent_words_are_found_too(root: Staff, monkeypatch: pytest.MonkeyPat
     find = {"searches": ("words:text",), "staff": root.login_of}
     assert find_rows(Memory.objects.all(), "memory", **find).count() == 7  # type: ignore[arg-type]
     assert find_rows(Memory.objects.all(), "memory 3", **find).count() == 1  # type: ignore[arg-type]
+
+
+def test_messages_are_found_by_words_once_they_are_dealt_with(root: Staff) -> None:
+    person = WhatsAppUser.objects.create(whatsapp_id="whatsapp:+12025550143", phone_number="+12025550143")
+    raw = make_raw(person, "the landlord rang")
+    path, link = "/admin/messaging/rawmessage/", f"/admin/messaging/rawmessage/{raw.id}/change/"
+    assert link not in root.read(path, {"q": "landlord"})
+    RawMessage.objects.filter(id=raw.id).update(status="answered")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    with CaptureQueriesContext(connection) as statements:
+        assert link in root.read(path, {"q": "landlord"})
+    (search,) = [one["sql"] for one in statements if "@@" in one["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {search}")
+        assert "raw_message_words" in str(cursor.fetchall())
