@@ -5,12 +5,14 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from accounts.models import WhatsAppUser
 from backoffice.counting import EstimatingPaginator
 from backoffice.finding import find_rows
-from backoffice.gate import HIDDEN, get_shown_people, mask_number, name_person, require_reason
+from backoffice.gate import HIDDEN, MAY_OPEN, get_shown_people, mask_number, name_person, require_reason
 from messaging.answers import shorten
 from whatsbot.admin import ChangeList, ReadOnlyAdmin
 
@@ -90,8 +92,10 @@ class PersonalList(BrowseList):
         rows: list[Any] = list(self.result_list)  # type: ignore[has-type]
         owners = {row.pk: self.model_admin.get_person_ids(row) for row in rows}
         shown = get_shown_people(request, (person for people in owners.values() for person in people))
+        may_open = request.user.has_perm(MAY_OPEN)
         for row in rows:
             row.is_shown = bool(shown & owners[row.pk])
+            row.may_open = may_open
         self.result_list = rows
 
 
@@ -124,8 +128,15 @@ class PersonalAdmin(BrowseAdmin):
 
 
 def show_person(row: Any, person: WhatsAppUser) -> str:
-    """Whom a row of a list is about."""
+    """What to call somebody in a list."""
     return name_person(person, is_shown=row.is_shown)
+
+
+def link_person(row: Any, person: WhatsAppUser) -> str:
+    """Whom a row of a list is about, with the way to the conversation for those who may go there."""
+    name = show_person(row, person)
+    address = reverse("backoffice-conversation", args=[person.pk])
+    return format_html('<a href="{}">{}</a>', address, name) if row.may_open else name
 
 
 def show_number(row: Any, number: str | None) -> str:

@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 
-from backoffice.base import show_person, show_text
+from backoffice.base import link_person, show_text
 from backoffice.deleting import DeletableAdmin
 from backoffice.gate import name_person
 from backoffice.models import Deletion
@@ -110,7 +110,7 @@ class MessageMediaAdmin(DeletableAdmin):
     @admin.display(description="Person")
     def person(self, row: Any) -> str:
         """Who sent it."""
-        return show_person(row, row.user)
+        return link_person(row, row.user)
 
     @admin.display(description="Name")
     def name(self, row: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 
-from backoffice.base import show_person, show_text
+from backoffice.base import link_person, show_text
 from backoffice.deleting import DeletableAdmin
 from backoffice.gate import name_person
 from backoffice.models import Deletion
@@ -37,7 +37,7 @@ class MemoryAdmin(DeletableAdmin):
     @admin.display(description="Person")
     def person(self, row: Any) -> str:
         """Whose it is."""
-        return show_person(row, row.user)
+        return link_person(row, row.user)
 
     @admin.display(description="Text")
     def words(self, row: Any) -> str:

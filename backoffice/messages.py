@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 
-from backoffice.base import PersonalAdmin, show_person, show_text
+from backoffice.base import PersonalAdmin, link_person, show_text
 from backoffice.deleting import DeletableAdmin
 from backoffice.explaining import ExplainedMessages
 from backoffice.gate import name_person
@@ -51,7 +51,7 @@ class RawMessageAdmin(ExplainedMessages, DeletableAdmin):
     @admin.display(description="Person")
     def person(self, row: Any) -> str:
         """Who wrote."""
-        return show_person(row, row.user)
+        return link_person(row, row.user)
 
     @admin.display(description="Text")
     def text(self, row: Any) -> str:
@@ -97,7 +97,7 @@ class InteractionAdmin(PersonalAdmin):
     @admin.display(description="Person")
     def person(self, row: Any) -> str:
         """Who was answered."""
-        return show_person(row, row.raw_message.user)
+        return link_person(row, row.raw_message.user)
 
     @admin.display(description="Answer")
     def text(self, row: Any) -> str:
@@ -145,7 +145,7 @@ class OutboundMessageAdmin(PersonalAdmin):
     @admin.display(description="Person")
     def person(self, row: Any) -> str:
         """Whom it goes to."""
-        return show_person(row, row.user)
+        return link_person(row, row.user)
 
     @admin.display(description="Text")
     def text(self, row: Any) -> str:

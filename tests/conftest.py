@@ -37,6 +37,24 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Files that take longest, first: whoever gets one last would leave the other worker waiting.
+SLOW = (
+    *(
+        "test_benchmarks.py",
+        "test_chat.py",
+        "test_database_restart.py",
+        "test_killed_worker.py",
+        "test_fuzz.py",
+    ),
+    *("test_both_sides.py", "test_same_file.py", "test_backoffice.py", "test_simulator.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of `SLOW`."""
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
+
+
 class StrangeAddress(BaseException):
     """A test reached for an address outside this machine. Not an Exception, so that no code under test swallows it."""
 

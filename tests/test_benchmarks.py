@@ -99,3 +99,14 @@ def test_lists_of_the_api_are_measured_beside_their_references() -> None:
         assert row["of pgbench"] > 0
     assert result["endpoints"]["pgbench"]["of pgbench"] == 1
     assert result["deep_over_first"] > 0
+
+
+@pytest.mark.timeout(300)
+def test_pages_of_the_back_office_are_measured_beside_one_that_reads_nothing() -> None:
+    result = run("admin", "--messages", "300", "--requests", "1", "--rounds", "1", "--clients", "1")
+    assert (result["messages"], result["people"]) == (300, 60)
+    assert result["unequal_statements"] == []
+    assert len(result["pages"]) > 40
+    for name, row in result["pages"].items():
+        assert 0 < row["p50_ms"] <= row["p95_ms"], name
+        assert row["of sign-in"] > 0

@@ -1,11 +1,23 @@
 """Which zone a person means by a place, an offset or a clock's name: tables of what was asked and what is meant."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from accounts import places
 from accounts.places import describe_clock, find_timezone
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cities_are_read_once() -> Iterator[None]:
+    """The product reads its 17 MB for each question, to keep none of them; here there are hundreds of questions."""
+    cities = list(places._read_cities())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places, "_read_cities", lambda: cities)
+        yield
+
 
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=UTC)
 WINTER = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -99,6 +99,8 @@ def find_person(page: Page) -> str:
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(1)
     rows.first.get_by_role("link").first.click()
+    page.get_by_label("Reason").wait_for()
+    check_accessibility(page)
     page.get_by_label("Reason").fill("Asked why the bot said that")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Conversation").wait_for()
