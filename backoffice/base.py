@@ -14,7 +14,7 @@ from backoffice.counting import EstimatingPaginator
 from backoffice.finding import find_rows
 from backoffice.gate import HIDDEN, MAY_OPEN, get_shown_people, mask_number, name_person, require_reason
 from messaging.answers import shorten
-from whatsbot.admin import ChangeList, ReadOnlyAdmin
+from whatsbot.admin import ChangeList, ModelAdmin, ReadOnlyAdmin
 
 MOST_SHOWN = 90  # characters of a text in a list
 
@@ -28,14 +28,32 @@ class BrowseList(ChangeList):
         self.full_result_count = self.result_count
 
 
-class BrowseAdmin(ReadOnlyAdmin):
-    """A list over a table of any size: newest first by key, counted or estimated, sorted by nothing else.
-
-    ``title`` is what the list is called. ``search_help_text`` says what is searched; what there is to search stands in
-    ``searches`` (backoffice/finding.py).
-    """
+class Titled(ModelAdmin):
+    """Pages with titles that say what they are: ``title`` is what the list is called."""
 
     title = ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """The list, under its name."""
+        return super().changelist_view(request, {"title": self.title, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The row, under its name."""
+        obj = self.get_object(request, object_id)
+        title = f"{capfirst(self.opts.verbose_name)} {obj}" if obj is not None else ""
+        return super().change_view(
+            request, object_id, form_url, {"title": title, "subtitle": None, **(extra_context or {})}
+        )
+
+
+class BrowseAdmin(Titled, ReadOnlyAdmin):
+    """A list over a table of any size: newest first by key, counted or estimated, sorted by nothing else.
+
+    ``search_help_text`` says what is searched; what there is to search stands in
+    ``searches`` (backoffice/finding.py).
+    """
 
     paginator = EstimatingPaginator
     show_full_result_count = False
@@ -52,20 +70,6 @@ class BrowseAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list that is counted once."""
         return BrowseList
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        """The list, under its name."""
-        return super().changelist_view(request, {"title": self.title, **(extra_context or {})})
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """The row, under its name."""
-        obj = self.get_object(request, object_id)
-        title = f"{capfirst(self.opts.verbose_name)} {obj}" if obj is not None else ""
-        return super().change_view(
-            request, object_id, form_url, {"title": title, "subtitle": None, **(extra_context or {})}
-        )
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Something, where there is a search: Django shows its field then."""
@@ -114,17 +118,18 @@ class PersonalAdmin(BrowseAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """The row, once the login has said why."""
-        obj = self.get_object(request, object_id)
-        if obj is not None and (way := require_reason(request, *self.get_person_ids(obj))):
-            return way
-        return super().change_view(request, object_id, form_url, extra_context)
+        return self._gate(request, object_id) or super().change_view(
+            request, object_id, form_url, extra_context
+        )
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Django's own log of a row, behind the same gate."""
+        return self._gate(request, object_id) or super().history_view(request, object_id, extra_context)
+
+    def _gate(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+        """The way to the gate, if there is such a row and no reason yet."""
         obj = self.get_object(request, object_id)
-        if obj is not None and (way := require_reason(request, *self.get_person_ids(obj))):
-            return way
-        return super().history_view(request, object_id, extra_context)
+        return require_reason(request, *self.get_person_ids(obj)) if obj is not None else None
 
 
 def show_person(row: Any, person: WhatsAppUser) -> str:

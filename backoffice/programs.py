@@ -13,8 +13,8 @@ from accounts.audit import Action, record
 from api.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from api.webhooks import check_url, deliver_again
 from backoffice.auditing import Audited
-from backoffice.base import BrowseAdmin
-from whatsbot.admin import CheckboxSelectMultiple, DayFilter, ModelAdmin
+from backoffice.base import BrowseAdmin, Titled
+from whatsbot.admin import CheckboxSelectMultiple, DayFilter
 from whatsbot.integrations.guarded_http import AddressRefused
 
 
@@ -41,9 +41,10 @@ class WebhookEndpointForm(forms.ModelForm):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(Audited, ModelAdmin):
+class WebhookEndpointAdmin(Audited, Titled):
     """Programs that are told of events."""
 
+    title = "Webhook endpoints"
     form = WebhookEndpointForm
     list_display = ("name", "url", "asked_for", "is_enabled", "disabled_reason", "created_at")
     list_filter = ("is_enabled",)

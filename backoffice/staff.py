@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import mark_safe
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -17,13 +17,12 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts.audit import Action, record
 from accounts.models import ApiToken, StaffUser
 from backoffice.auditing import Audited
-from backoffice.base import BrowseAdmin
+from backoffice.base import BrowseAdmin, Titled
 from backoffice.lockout import describe_lock, unlock, with_failures
 from backoffice.second_factor import remove_second_factor
 from whatsbot.admin import (
     AdminPasswordChangeForm,
     CheckboxSelectMultiple,
-    ModelAdmin,
     UserChangeForm,
     UserCreationForm,
 )
@@ -42,9 +41,10 @@ class LoginChangeForm(UserChangeForm):
 
 
 @admin.register(StaffUser)
-class StaffUserAdmin(Audited, UserAdmin, ModelAdmin):  # type: ignore[misc]  # what is logged is returned to nobody
+class StaffUserAdmin(Audited, Titled, UserAdmin):  # type: ignore[misc]  # what is logged is returned to nobody
     """Logins. Superusers alone manage them, so that nobody gives anybody more than they have."""
 
+    title = "Staff"
     form = LoginChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -72,20 +72,6 @@ class StaffUserAdmin(Audited, UserAdmin, ModelAdmin):  # type: ignore[misc]  # w
     def get_queryset(self, request: HttpRequest) -> "QuerySet[StaffUser]":
         """With what the columns show."""
         return with_failures(super().get_queryset(request)).prefetch_related("groups")
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list, under its name."""
-        return super().changelist_view(request, {"title": "Staff", **(extra_context or {})})
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """A login, under its name."""
-        obj = self.get_object(request, object_id)
-        title = f"Staff login {obj}" if obj is not None else ""
-        return super().change_view(
-            request, object_id, form_url, {"title": title, "subtitle": None, **(extra_context or {})}
-        )
 
     @admin.display(description="roles")
     def roles(self, login: StaffUser) -> str:

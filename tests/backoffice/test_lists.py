@@ -25,7 +25,7 @@ LISTS = (
     *("accounts/whatsappuser", "messaging/rawmessage", "messaging/interaction", "messaging/outboundmessage"),
     *("memories/memory", "media/messagemedia", "media/mediafile", "messaging/erasurereceipt"),
     *("accounts/auditevent", "api/webhookdelivery", "accounts/apitoken", "accounts/staffuser"),
-    *("procrastinate/procrastinatejob", "backoffice/deletion"),
+    *("procrastinate/procrastinatejob", "backoffice/deletion", "api/webhookendpoint"),
 )
 
 
