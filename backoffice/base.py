@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -41,7 +42,7 @@ class Titled(ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """The row, under its name."""
-        obj = self.get_object(request, object_id)
+        obj = self.get_object(request, unquote(object_id))
         title = f"{capfirst(self.opts.verbose_name)} {obj}" if obj is not None else ""
         return super().change_view(
             request, object_id, form_url, {"title": title, "subtitle": None, **(extra_context or {})}
@@ -127,9 +128,12 @@ class PersonalAdmin(BrowseAdmin):
         return self._gate(request, object_id) or super().history_view(request, object_id, extra_context)
 
     def _gate(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
-        """The way to the gate, if there is such a row and no reason yet."""
-        obj = self.get_object(request, object_id)
-        return require_reason(request, *self.get_person_ids(obj)) if obj is not None else None
+        """The way to the gate while there is no reason yet. Nobody gets past it to a row it has not seen."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            nowhere: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return nowhere
+        return require_reason(request, *self.get_person_ids(obj))
 
 
 def show_person(row: Any, person: WhatsAppUser) -> str:
